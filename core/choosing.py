@@ -1,0 +1,168 @@
+"""From logits to a chosen token and everything a record says of it: exact, over the full vocabulary.
+
+The common settings (greedy, or a top-k that fits the head) never sort the vocabulary: one `topk` finds the head, and
+every warper runs on it alone, which gives the same result (see `core.sampling`). Other settings sort it all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from core.errors import EngineError
+from core.records import Candidate, CutRule, SamplingParams
+from core.sampling import CUT_RULES, draw, penalize, warp
+from core.tokenization import TextTokenizer
+
+HEAD_SIZE = 64
+"""How many of the largest logits the common path looks at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One chosen token and its numbers; see `StepRecord` for their meaning."""
+
+    id: int
+    logit: float
+    logprob: float
+    rank: int
+    entropy: float
+    final_prob: float
+    kept: int
+    kept_mass: float
+    candidates: tuple[Candidate, ...]
+
+
+def choose(
+    logits: Tensor,
+    seen_ids: Sequence[Sequence[int]],
+    params: SamplingParams,
+    generators: Sequence[torch.Generator],
+    tokenizer: TextTokenizer,
+) -> list[Choice]:
+    """Choose the next token of each sequence.
+
+    Args:
+        logits: (B, V) of any float dtype.
+        seen_ids: B lists of prompt and generated ids.
+        params: the settings.
+        generators: B private CPU generators.
+        tokenizer: spells the candidates.
+
+    Raises:
+        EngineError: the model gave NaN or nothing finite.
+    """
+    raw = logits.float()  # (B, V)
+    log_total = raw.logsumexp(-1, keepdim=True)  # (B, 1)
+    if not torch.isfinite(log_total).all():
+        raise EngineError("the model's logits are not numbers (NaN or infinite)", "its weights are broken: use another")
+    penalized = _penalized(raw, seen_ids, params)
+    ids, values = _largest(penalized, params)  # (B, N) each, best first
+    final, cut = warp(values, params)
+    position = final.argmax(-1, keepdim=True) if params.greedy else draw(final, generators)  # (B, 1)
+    chosen = ids.gather(-1, position)
+    logit = raw.gather(-1, chosen)
+    kept = cut == 0
+    kept_mass = ((raw.gather(-1, ids) - log_total).exp() * kept).sum(-1, keepdim=True)
+    numbers = torch.cat(
+        [
+            logit.double(),
+            (logit - log_total).double(),
+            (raw > logit).sum(-1, keepdim=True).double() + 1,
+            _entropy_bits(raw, log_total).double(),
+            final.gather(-1, position).double(),
+            kept.sum(-1, keepdim=True).double(),
+            kept_mass.double(),
+        ],
+        dim=-1,
+    ).tolist()
+    tables = _top_candidates(raw, log_total, ids, final, cut, params, tokenizer)
+    return [
+        Choice(token_id, row[0], row[1], int(row[2]), max(row[3], 0.0), row[4], int(row[5]), row[6], table)
+        for token_id, row, table in zip(chosen.squeeze(-1).tolist(), numbers, tables, strict=True)
+    ]
+
+
+def rank_candidates(
+    logits: Tensor, seen_ids: Sequence[int], params: SamplingParams, tokenizer: TextTokenizer, top: int
+) -> tuple[Candidate, ...]:
+    """The `top` most likely tokens of one distribution, each with what the samplers make of it.
+
+    Args:
+        logits: (V,) of any float dtype.
+        seen_ids: prompt and generated ids.
+        params: the settings.
+        tokenizer: spells the candidates.
+        top: how many; the whole vocabulary when larger.
+    """
+    row = logits.float().unsqueeze(0)  # (1, V)
+    log_total = row.logsumexp(-1, keepdim=True)
+    if not torch.isfinite(log_total).all():
+        raise EngineError("the model's logits are not numbers (NaN or infinite)", "its weights are broken: use another")
+    final, cut = warp(_penalized(row, [seen_ids], params), params)
+    everything = torch.arange(row.shape[-1], device=row.device).unsqueeze(0)
+    wanted = params.changed(candidates=0)
+    return _top_candidates(row, log_total, everything, final, cut, wanted, tokenizer, top)[0]
+
+
+def _penalized(raw: Tensor, seen_ids: Sequence[Sequence[int]], params: SamplingParams) -> Tensor:
+    if params.repetition_penalty == 1 and not params.no_repeat_ngram_size:
+        return raw
+    return torch.stack([penalize(row, seen, params) for row, seen in zip(raw, seen_ids, strict=True)])
+
+
+def _largest(penalized: Tensor, params: SamplingParams) -> tuple[Tensor, Tensor]:
+    """(B, N) ids and logits, best first: the head where it decides everything, else the whole vocabulary."""
+    vocabulary = penalized.shape[-1]
+    head = min(max(HEAD_SIZE, params.candidates), vocabulary)
+    if params.greedy or 0 < params.top_k < head:
+        values, ids = penalized.topk(head, dim=-1)
+        # A tie that runs past the head would leave kept entries outside it.
+        if params.greedy or bool((values[:, params.top_k - 1] > values[:, -1]).all()):
+            return ids, values
+    values, ids = penalized.sort(dim=-1, descending=True, stable=True)
+    return ids, values
+
+
+def _entropy_bits(raw: Tensor, log_total: Tensor) -> Tensor:
+    """(B, 1) entropy of the model's own distribution: H = log Z − Σ p·logit."""
+    expected = torch.linalg.vecdot((raw - log_total).exp(), raw.clamp_min(-1e30)).unsqueeze(-1)
+    return (log_total - expected) / math.log(2)
+
+
+def _top_candidates(
+    raw: Tensor,
+    log_total: Tensor,
+    ids: Tensor,
+    final: Tensor,
+    cut: Tensor,
+    params: SamplingParams,
+    tokenizer: TextTokenizer,
+    top: int = 0,
+) -> list[tuple[Candidate, ...]]:
+    """The model's most likely tokens of each row, looked up among the (B, N) entries the samplers saw."""
+    count = min(top or params.candidates, raw.shape[-1])
+    if not count:
+        return [()] * raw.shape[0]
+    values, best = raw.topk(count, dim=-1)  # (B, K)
+    beyond = CUT_RULES.index(CutRule.GREEDY if params.greedy else CutRule.TOP_K)
+    final_of = torch.zeros_like(raw).scatter(-1, ids, final).gather(-1, best)
+    cut_of = torch.full_like(raw, beyond, dtype=torch.int8).scatter(-1, ids, cut).gather(-1, best)
+    probs = (values - log_total).exp()
+    columns = (best, values, probs, final_of, probs.double().cumsum(-1), cut_of)
+    tables = []
+    for rows in zip(*(column.tolist() for column in columns), strict=True):
+        entries = enumerate(zip(*rows, strict=True), start=1)
+        tables.append(
+            tuple(
+                Candidate(
+                    rank, token_id, tokenizer.token_text(token_id), logit, prob, final_prob, min(total, 1.0), code == 0, CUT_RULES[code]
+                )
+                for rank, (token_id, logit, prob, final_prob, total, code) in entries
+            )
+        )
+    return tables

@@ -1,0 +1,249 @@
+"""The interface's way to the engine: an asyncio client that starts the engine process, talks to it, and outlives it.
+
+Every request gets a `Reply`, an async iterator of its events that raises an `EngineError` when the request fails or
+the process dies. The next request after a death starts a new process. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import signal
+import sys
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+from core.errors import KINDS, EngineError, EngineStoppedError
+from core.protocol import (
+    LAST_EVENTS,
+    Cancel,
+    Compare,
+    Event,
+    Failed,
+    Generate,
+    Hello,
+    Load,
+    Next,
+    Progress,
+    decode,
+    encode,
+)
+
+CANCEL_PATIENCE_S = 1.0
+"""How long a started request may ignore its cancellation before the process is killed."""
+
+_STDERR_KEPT = 4096
+_LINE_LIMIT = 64 * 2**20
+
+
+class Reply:
+    """The events of one request, as they come."""
+
+    def __init__(self, client: EngineClient, request_id: int) -> None:
+        self._client = client
+        self.request_id = request_id
+        self.started = False
+        """Whether the engine has begun to answer, loading aside."""
+        self.finished = False
+        self._events: asyncio.Queue[Event | EngineError | None] = asyncio.Queue()
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self._iterate()
+
+    async def _iterate(self) -> AsyncIterator[Event]:
+        while (item := await self._events.get()) is not None:
+            if isinstance(item, EngineError):
+                raise item
+            yield item
+
+    async def last(self) -> Event:
+        """Wait for the end and return the last event.
+
+        Raises:
+            EngineError: the request failed, or was cancelled before it began.
+        """
+        event: Event | None = None
+        async for event in self:
+            pass
+        if event is None:
+            raise EngineError("cancelled before it began")
+        return event
+
+    def cancel(self) -> None:
+        """End the request: within one token when it runs, at once when it still waits."""
+        self._client.cancel(self)
+
+    def put(self, event: Event) -> None:
+        """Hand in an event (the client's side)."""
+        self.started = self.started or not isinstance(event, Progress)
+        if isinstance(event, Failed):
+            error = KINDS.get(event.kind, EngineError)(event.message, event.hint)
+            error.__cause__ = RuntimeError(event.detail) if event.detail else None
+            self.fail(error)
+            return
+        self._events.put_nowait(event)
+        if isinstance(event, LAST_EVENTS):
+            self.end()
+
+    def fail(self, error: EngineError) -> None:
+        """End with an error (the client's side)."""
+        self._events.put_nowait(error)
+        self.finished = True
+
+    def end(self) -> None:
+        """End without one (the client's side)."""
+        self._events.put_nowait(None)
+        self.finished = True
+
+
+class EngineClient:
+    """One engine process and the requests it is answering."""
+
+    def __init__(self) -> None:
+        self._process: asyncio.subprocess.Process | None = None
+        self._readers: list[asyncio.Task[None]] = []
+        self._replies: dict[int, Reply] = {}
+        self._ids = itertools.count(1)
+        self._stderr: deque[bytes] = deque()
+        self._starting = asyncio.Lock()
+
+    @property
+    def pid(self) -> int | None:
+        """The engine's process id while it runs."""
+        return self._process.pid if self._process is not None and self._process.returncode is None else None
+
+    async def start(self) -> None:
+        """Start the process unless it runs; returns as soon as it is started, long before a model is there.
+
+        Raises:
+            EngineStoppedError: it cannot be started.
+        """
+        async with self._starting:
+            if self.pid is not None:
+                return
+            try:
+                self._process = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-P", "-m", "core.worker"),
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.PIPE,
+                    limit=_LINE_LIMIT,
+                    start_new_session=True,
+                    env=_worker_environment(),
+                )
+            except OSError as error:
+                raise EngineStoppedError(f"the engine cannot be started: {error.strerror}") from None
+            self._stderr.clear()
+            self._readers = [
+                asyncio.create_task(self._read_events(self._process)),
+                asyncio.create_task(self._read_stderr(self._process)),
+            ]
+
+    async def send(self, request: Load | Generate | Next | Compare) -> Reply:
+        """Send a request; its id is replaced by a fresh one.
+
+        Raises:
+            EngineStoppedError: the process cannot be started.
+        """
+        await self.start()
+        reply = Reply(self, next(self._ids))
+        self._replies[reply.request_id] = reply
+        self._write(replace(request, id=reply.request_id))
+        return reply
+
+    def cancel(self, reply: Reply) -> None:
+        """See `Reply.cancel`."""
+        if reply.finished:
+            return
+        self._write(Cancel(next(self._ids), reply.request_id))
+        if not reply.started:
+            self._replies.pop(reply.request_id, None)
+            reply.end()
+            return
+        process = self._process
+
+        def kill_if_deaf() -> None:
+            if not reply.finished and process is not None and process.returncode is None:
+                process.kill()
+
+        asyncio.get_running_loop().call_later(CANCEL_PATIENCE_S, kill_if_deaf)
+
+    async def close(self) -> None:
+        """End the process at once; it holds nothing that could be lost."""
+        process, self._process = self._process, None
+        for reply in self._replies.values():
+            reply.end()
+        self._replies.clear()
+        if process is None:
+            return
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+        for reader in self._readers:
+            reader.cancel()
+        await asyncio.gather(*self._readers, return_exceptions=True)
+
+    def _write(self, message: Load | Generate | Next | Compare | Cancel) -> None:
+        if self._process is not None and self._process.stdin is not None and not self._process.stdin.is_closing():
+            self._process.stdin.write(encode(message))
+
+    async def _read_events(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None
+        async for line in process.stdout:
+            self._deliver(decode(line))
+        status = await process.wait()
+        if process is self._process:
+            await asyncio.gather(*self._readers[1:], return_exceptions=True)
+            self._report_death(status)
+
+    def _deliver(self, event: Event | Load | Generate | Next | Compare | Cancel) -> None:
+        if isinstance(event, Hello | Load | Generate | Next | Compare | Cancel):
+            return
+        reply = self._replies.get(event.id)
+        if reply is None:
+            return  # cancelled or timed out: nobody waits for it any more
+        reply.put(event)
+        if reply.finished:
+            del self._replies[event.id]
+
+    async def _read_stderr(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stderr is not None
+        while chunk := await process.stderr.read(_STDERR_KEPT):
+            self._stderr.append(chunk)
+            while sum(map(len, self._stderr)) - len(self._stderr[0]) >= _STDERR_KEPT:
+                self._stderr.popleft()
+
+    def _report_death(self, status: int) -> None:
+        """Tell every open request why the process is gone."""
+        error = EngineStoppedError(_how_it_ended(status), "run it again; the engine restarts by itself")
+        output = b"".join(self._stderr).decode("utf-8", "replace").strip()
+        error.__cause__ = RuntimeError(output) if output else None
+        replies, self._replies = self._replies, {}
+        for reply in replies.values():
+            reply.fail(error)
+
+
+def _how_it_ended(status: int) -> str:
+    if status == -signal.SIGKILL:
+        return "the engine was killed (out of memory, or by hand)"
+    if status < 0:
+        return f"the engine crashed ({signal.Signals(-status).name})"
+    return f"the engine stopped with exit status {status}"
+
+
+def _worker_environment() -> dict[str, str]:
+    """No progress bars, no warnings, no fork advice, no way to a network from a loading model, no spinning."""
+    quiet = {
+        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "TRANSFORMERS_VERBOSITY": "error",
+        "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "PYTHONUTF8": "1",
+    }
+    # A thread that spins while it waits for the other core loses whole time slices as soon as another program runs.
+    sharing = {"OMP_WAIT_POLICY": "PASSIVE"}
+    return {**sharing, **os.environ, **quiet}

@@ -1,0 +1,262 @@
+"""The decode loop: a prompt in, one `StepRecord` a token out, and why each sequence ended.
+
+A generator: the caller takes records at its own pace and ends it through `should_stop`, which is asked once a step.
+It knows no process, no pipe and no screen.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from statistics import median, quantiles
+
+import torch
+from torch import Tensor
+
+from core.causal import Cache
+from core.choosing import Choice, choose
+from core.errors import InputError, PromptTooLongError
+from core.loading import LoadedCausal
+from core.records import FinishReason, RunStats, SamplingParams, StepRecord
+from core.tokenization import TextStream
+
+
+@dataclass(slots=True)
+class PrefixCache:
+    """The keys and values of one token sequence, kept so that a prompt that starts the same costs only the rest."""
+
+    cache: Cache
+    ids: list[int] = field(default_factory=list)
+
+    def rewind(self, ids: Sequence[int]) -> list[int]:
+        """Cut the cache back to what it shares with `ids`; return the ids still to be read (at least one)."""
+        shared = 0
+        for held, wanted in zip(self.ids, ids[:-1], strict=False):
+            if held != wanted:
+                break
+            shared += 1
+        self.cache.truncate(shared)
+        self.ids = list(ids)
+        return list(ids[shared:])
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceEnd:
+    """A sequence that ended, and why."""
+
+    sequence: int
+    finish_reason: FinishReason
+    text: str
+    ids: tuple[int, ...]
+    stats: RunStats
+
+
+def fit_prompt(ids: list[int], loaded: LoadedCausal, params: SamplingParams, *, truncate: bool) -> list[int]:
+    """Make sure that a prompt leaves room for at least one new token.
+
+    Args:
+        ids: the prompt's token ids.
+        loaded: the model.
+        params: for the new tokens asked for.
+        truncate: keep the end of a prompt that is too long.
+
+    Returns:
+        The ids to read.
+
+    Raises:
+        InputError: there are none, or max_length leaves no room.
+        PromptTooLongError: too many, and `truncate` is off.
+    """
+    positions = loaded.info.n_positions
+    if not ids:
+        raise InputError("the prompt has no tokens", "give at least one character")
+    if len(ids) >= positions:
+        if not truncate:
+            raise PromptTooLongError(
+                f"the prompt has {len(ids):,} tokens, {loaded.info.name} has {positions:,} positions",
+                "shorten it, or keep only its end (--truncate)",
+            )
+        ids = ids[-max(1, positions - min(params.max_new_tokens, positions // 2)) :]
+    if params.new_token_limit(len(ids)) < 1:
+        raise InputError(
+            f"max_length {params.max_length} leaves no room after a prompt of {len(ids)} tokens",
+            "raise --max-length or use --max-new-tokens",
+        )
+    return ids
+
+
+def read_prompt(loaded: LoadedCausal, ids: Sequence[int], prefix: PrefixCache) -> Tensor:
+    """Read a prompt, all but what `prefix` holds already; return the (1, V) logits of the next token."""
+    rest = prefix.rewind(ids)
+    with torch.inference_mode():
+        return loaded.model.forward(torch.tensor([rest], device=loaded.model.device), prefix.cache)
+
+
+class _Sequence:
+    """One continuation in the making."""
+
+    def __init__(self, number: int, params: SamplingParams, stream: TextStream) -> None:
+        self.number = number
+        self.generator = torch.Generator().manual_seed(params.seed + number)
+        self.stream = stream
+        self.ids: list[int] = []
+        self.text = ""
+        self.logprobs: list[float] = []
+        self.times_s: list[float] = []
+        self.first_text_s = 0.0
+        self.finish_reason: FinishReason | None = None
+
+
+class Decoder:
+    """One run: the shared prompt, its sequences, and the records they give."""
+
+    def __init__(
+        self,
+        loaded: LoadedCausal,
+        prompt_ids: list[int],
+        params: SamplingParams,
+        should_stop: Callable[[], bool],
+        *,
+        prefix: PrefixCache | None = None,
+        began: float | None = None,
+    ) -> None:
+        """Prepare a run.
+
+        Args:
+            loaded: the model.
+            prompt_ids: as `fit_prompt` returns them.
+            params: the settings.
+            should_stop: asked before each step; True ends every sequence with `cancelled`.
+            prefix: a cache to reuse; this run takes it over.
+            began: `time.perf_counter()` when the request arrived.
+        """
+        self._loaded = loaded
+        self._prompt_ids = prompt_ids
+        self._params = params
+        self._should_stop = should_stop
+        self._prefix = prefix or PrefixCache(loaded.model.new_cache())
+        self._began = time.perf_counter() if began is None else began
+        self._prefill_s = 0.0
+        count = params.num_return_sequences
+        self._sequences = [_Sequence(number, params, loaded.tokenizer.stream()) for number in range(count)]
+        self._limit = params.new_token_limit(len(prompt_ids))
+
+    def run(self) -> Iterator[StepRecord | SequenceEnd]:
+        """Decode until every sequence has ended; sequences that run on share one forward pass a step."""
+        model, cache = self._loaded.model, self._prefix.cache
+        active = self._sequences
+        if self._should_stop():
+            yield from self._finish_all(active)
+            return
+        prefill_began = time.perf_counter()
+        logits = read_prompt(self._loaded, self._prompt_ids, self._prefix)  # (1, V)
+        self._prefill_s = time.perf_counter() - prefill_began
+        if len(active) > 1:
+            cache.keep_rows([0] * len(active))
+            logits = logits.expand(len(active), -1)
+        while True:
+            yield from self._step(logits, active)
+            going = [row for row, sequence in enumerate(active) if sequence.finish_reason is None]
+            if going and self._should_stop():
+                yield from self._finish_all([active[row] for row in going])
+                return
+            if not going:
+                return
+            if len(going) < len(active):
+                cache.keep_rows(going)
+                active = [active[row] for row in going]
+            last = torch.tensor([[sequence.ids[-1]] for sequence in active], device=model.device)
+            with torch.inference_mode():
+                logits = model.forward(last, cache)
+
+    def _step(self, logits: Tensor, active: list[_Sequence]) -> Iterator[StepRecord | SequenceEnd]:
+        with torch.inference_mode():
+            choices = choose(
+                logits,
+                [self._prompt_ids + sequence.ids for sequence in active],
+                self._params,
+                [sequence.generator for sequence in active],
+                self._loaded.tokenizer,
+            )
+        for sequence, choice in zip(active, choices, strict=True):
+            yield self._record(sequence, choice)
+            if sequence.finish_reason is not None:
+                yield self._end(sequence)
+
+    def _record(self, sequence: _Sequence, choice: Choice) -> StepRecord:
+        """Add a choice to its sequence and say everything about it."""
+        tokenizer = self._loaded.tokenizer
+        sequence.ids.append(choice.id)
+        sequence.logprobs.append(choice.logprob)
+        text = "" if choice.id in self._loaded.eos_ids else sequence.stream.feed(choice.id)
+        sequence.finish_reason = self._finish_reason(sequence, choice.id, sequence.text + text)
+        if sequence.finish_reason is not None:
+            text += sequence.stream.flush()
+        sequence.text += text
+        elapsed_s = time.perf_counter() - self._began
+        sequence.times_s.append(elapsed_s)
+        if text and not sequence.first_text_s:
+            sequence.first_text_s = elapsed_s
+        return StepRecord(
+            sequence=sequence.number,
+            index=len(sequence.ids) - 1,
+            id=choice.id,
+            text=text,
+            bytes=tokenizer.token_bytes(choice.id).hex(),
+            logit=choice.logit,
+            logprob=choice.logprob,
+            prob=math.exp(choice.logprob),
+            rank=choice.rank,
+            entropy=choice.entropy,
+            final_prob=choice.final_prob,
+            kept=choice.kept,
+            kept_mass=choice.kept_mass,
+            elapsed_s=elapsed_s,
+            candidates=choice.candidates,
+        )
+
+    def _finish_reason(self, sequence: _Sequence, token_id: int, text: str) -> FinishReason | None:
+        if token_id in self._loaded.eos_ids:
+            return FinishReason.EOS
+        # A match needs a character of the newest token, but searching the tail costs more code than it saves.
+        if any(stop in text for stop in self._params.stop_strings):
+            return FinishReason.STOP_STRING
+        if len(sequence.ids) >= self._limit:
+            return FinishReason.LENGTH
+        # The newest token needs a position of its own before the next one can be predicted.
+        if len(self._prompt_ids) + len(sequence.ids) >= self._loaded.info.n_positions:
+            return FinishReason.CONTEXT
+        return None
+
+    def _finish_all(self, active: list[_Sequence]) -> Iterator[SequenceEnd]:
+        for sequence in active:
+            sequence.finish_reason = FinishReason.CANCELLED
+            sequence.text += sequence.stream.flush()
+            yield self._end(sequence)
+
+    def _end(self, sequence: _Sequence) -> SequenceEnd:
+        assert sequence.finish_reason is not None
+        return SequenceEnd(
+            sequence.number, sequence.finish_reason, sequence.text, tuple(sequence.ids), self._stats(sequence)
+        )
+
+    def _stats(self, sequence: _Sequence) -> RunStats:
+        times = sequence.times_s
+        gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+        after_first = sum(max(0, len(other.ids) - 1) for other in self._sequences)
+        decode_s = max((other.times_s[-1] for other in self._sequences if other.times_s), default=0.0)
+        decode_s -= times[0] if times else 0.0
+        return RunStats(
+            ttft_s=sequence.first_text_s,
+            itl_p50_s=median(gaps) if gaps else 0.0,
+            itl_p99_s=quantiles(gaps, n=100, method="inclusive")[-1] if len(gaps) > 1 else sum(gaps),
+            tokens_per_s=after_first / decode_s if decode_s > 0 else 0.0,
+            prompt_tokens_per_s=len(self._prompt_ids) / self._prefill_s if self._prefill_s else 0.0,
+            perplexity=math.exp(-sum(sequence.logprobs) / len(sequence.logprobs)) if sequence.logprobs else 0.0,
+            prompt_tokens=len(self._prompt_ids),
+            new_tokens=len(sequence.ids),
+            context_used=len(self._prompt_ids) + len(sequence.ids),
+            n_positions=self._loaded.info.n_positions,
+        )

@@ -1,0 +1,73 @@
+"""Which devices and number formats this machine has, and which to use."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from core.errors import DeviceError
+
+DEVICES = ("cuda", "mps", "xpu", "cpu")
+"""Best first."""
+
+DTYPES: dict[str, torch.dtype] = {
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
+
+
+def available_devices() -> tuple[str, ...]:
+    """The device types that work here, best first; `cpu` is always among them."""
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    present["xpu"] = torch.xpu.is_available()
+    return tuple(device for device in DEVICES if present[device])
+
+
+def pick_device(wanted: str = "auto") -> torch.device:
+    """The device to use.
+
+    Args:
+        wanted: `auto` for the best there is, or a device with an optional index (`cuda:1`).
+
+    Raises:
+        DeviceError: it is not available; the message lists what is.
+    """
+    available = available_devices()
+    if wanted == "auto":
+        return torch.device(available[0])
+    kind, _, index = wanted.partition(":")
+    if kind not in DEVICES or (index and not index.isdigit()):
+        raise DeviceError(f"device {wanted!r} is not one of auto, {', '.join(DEVICES)}", f"use --device {available[0]}")
+    count = torch.cuda.device_count() if kind == "cuda" else 1
+    if kind not in available or (index and int(index) >= count):
+        raise DeviceError(f"device {wanted!r} is not available; this machine has {', '.join(available)}", "leave it out")
+    return torch.device(wanted)
+
+
+def pick_dtype(wanted: str, device: torch.device) -> torch.dtype:
+    """The number format to compute in.
+
+    Args:
+        wanted: `auto` for float32 on cpu and mps and half precision on cuda and xpu, or a key of `DTYPES`.
+        device: where it will be used.
+
+    Raises:
+        DeviceError: unknown, or not usable on that device.
+    """
+    if wanted == "auto":
+        if device.type in ("cpu", "mps"):
+            return torch.float32
+        return torch.bfloat16 if device.type == "xpu" or torch.cuda.is_bf16_supported() else torch.float16
+    if wanted not in DTYPES:
+        raise DeviceError(f"dtype {wanted!r} is not available on {device.type}", f"use one of {', '.join(DTYPES)}")
+    return DTYPES[wanted]
+
+
+def use_all_cores() -> int:
+    """Tell torch to use every core this process may run on; returns their number."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    torch.set_num_threads(cores)
+    return cores

@@ -1,0 +1,202 @@
+"""Models from folders: the lean GPT-2 from its safetensors, everything else through transformers.
+
+Only safetensors are read and no code of a model is run. Each loader reports its progress as (stage, fraction).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from core.causal import CausalModel, TransformersModel
+from core.errors import EngineError, ModelFormatError
+from core.gpt2 import GPT2, GPT2Config
+from core.records import ModelInfo
+from core.registry import ResolvedModel, read_config, weight_files
+from core.tokenization import TextTokenizer
+
+ProgressCallback = Callable[[str, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedCausal:
+    """A causal model, its tokenizer and what is known of it."""
+
+    model: CausalModel
+    tokenizer: TextTokenizer
+    info: ModelInfo
+    eos_ids: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPairClassifier:
+    """A sequence classifier for two sentences, with its tokenizer and labels."""
+
+    model: Any
+    tokenizer: Any
+    info: ModelInfo
+    labels: tuple[str, ...]
+
+
+def load_causal(
+    resolved: ResolvedModel, device: torch.device, dtype: torch.dtype, progress: ProgressCallback
+) -> LoadedCausal:
+    """Load a causal language model.
+
+    Args:
+        resolved: where it is.
+        device: where it goes.
+        dtype: the number format of its weights there.
+        progress: told of every step.
+
+    Raises:
+        ModelFormatError: the folder holds no usable causal model.
+    """
+    began = time.perf_counter()
+    config = read_config(resolved)
+    progress("reading the tokenizer", 0.0)
+    tokenizer = TextTokenizer.from_folder(resolved.name, resolved.folder)
+    if config.get("model_type") == "gpt2":
+        gpt2_config = GPT2Config.from_json(config)
+        weights = _read_weights(resolved, device, dtype, progress)
+        model: CausalModel = GPT2(gpt2_config, weights)
+        vocab_size = gpt2_config.vocab_size
+    else:
+        progress("importing transformers", 0.2)
+        model = _transformers_causal(resolved, config, device, dtype)
+        vocab_size = int(config.get("vocab_size", tokenizer.vocab_size))
+    if tokenizer.vocab_size > vocab_size:
+        raise ModelFormatError(
+            f"the tokenizer of {resolved.name} has {tokenizer.vocab_size} entries, the model {vocab_size}",
+            "tokenizer and weights do not belong together",
+        )
+    progress("ready", 1.0)
+    info = _info(resolved, config, model.parameters, model.n_positions, vocab_size, device, dtype, began)
+    return LoadedCausal(model, tokenizer, info, _eos_ids(config))
+
+
+def load_pair_classifier(
+    resolved: ResolvedModel, device: torch.device, dtype: torch.dtype, progress: ProgressCallback
+) -> LoadedPairClassifier:
+    """Load a two-label sequence classifier, such as a BERT fine-tuned on MRPC.
+
+    Raises:
+        ModelFormatError: the folder holds no such model.
+    """
+    began = time.perf_counter()
+    config = read_config(resolved)
+    architectures = config.get("architectures") or ["none"]
+    if not str(architectures[0]).endswith("ForSequenceClassification"):
+        raise ModelFormatError(
+            f"{resolved.name} is a {architectures[0]}, not a sequence classifier", "use starter/mrpc or another MRPC model"
+        )
+    weight_files(resolved)
+    progress("importing transformers", 0.1)
+    # transformers costs seconds, so nothing imports it before a model needs it.
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    progress("reading the weights", 0.7)
+    model = _from_pretrained(AutoModelForSequenceClassification, resolved, device, dtype)
+    tokenizer = _from_pretrained_tokenizer(AutoTokenizer, resolved)
+    labels = tuple(model.config.id2label[index] for index in range(model.config.num_labels))
+    if len(labels) != 2:
+        raise ModelFormatError(f"{resolved.name} has {len(labels)} labels, not two", "use a paraphrase model")
+    parameters = sum(weight.numel() for weight in model.parameters())
+    positions = int(config.get("max_position_embeddings", 512))
+    progress("ready", 1.0)
+    info = _info(resolved, config, parameters, positions, model.config.vocab_size, device, dtype, began)
+    return LoadedPairClassifier(model, tokenizer, info, labels)
+
+
+def _read_weights(
+    resolved: ResolvedModel, device: torch.device, dtype: torch.dtype, progress: ProgressCallback
+) -> dict[str, Tensor]:
+    """Every float tensor of the model's safetensors, on the device in the dtype wanted; mapped where nothing changes."""
+    weights: dict[str, Tensor] = {}
+    files = weight_files(resolved)
+    try:
+        for number, path in enumerate(files):
+            with safe_open(path, framework="pt") as file:
+                names = list(file.keys())
+                for index, name in enumerate(names):
+                    if index % 16 == 0:
+                        progress("reading the weights", (number + index / len(names)) / len(files))
+                    if not name.endswith((".attn.bias", ".attn.masked_bias")):  # mask buffers of old checkpoints
+                        weights[name] = file.get_tensor(name).to(device=device, dtype=dtype)
+    except (SafetensorError, OSError, RuntimeError) as error:
+        raise ModelFormatError(f"the weights of {resolved.name} cannot be read: {error}", "download them again") from None
+    return weights
+
+
+def _transformers_causal(
+    resolved: ResolvedModel, config: dict[str, Any], device: torch.device, dtype: torch.dtype
+) -> TransformersModel:
+    architectures = config.get("architectures") or ["none"]
+    if not str(architectures[0]).endswith(("ForCausalLM", "LMHeadModel")):
+        raise ModelFormatError(
+            f"{resolved.name} is a {architectures[0]}, which does not continue text", "use starter/gpt2 or another causal model"
+        )
+    weight_files(resolved)
+    from transformers import AutoModelForCausalLM  # costs seconds; GPT-2 does without it
+
+    model = _from_pretrained(AutoModelForCausalLM, resolved, device, dtype)
+    positions = int(config.get("max_position_embeddings") or config.get("n_positions") or 2048)
+    return TransformersModel(model, positions)
+
+
+def _from_pretrained(auto_class: Any, resolved: ResolvedModel, device: torch.device, dtype: torch.dtype) -> Any:
+    try:
+        model = auto_class.from_pretrained(
+            resolved.folder, dtype=dtype, local_files_only=True, trust_remote_code=False, use_safetensors=True
+        )
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
+        raise _load_failure(resolved.name, resolved.folder, error) from error
+    return model.to(device).eval()
+
+
+def _from_pretrained_tokenizer(auto_class: Any, resolved: ResolvedModel) -> Any:
+    try:
+        return auto_class.from_pretrained(resolved.folder, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+        raise _load_failure(f"the tokenizer of {resolved.name}", resolved.folder, error) from error
+
+
+def _load_failure(name: str, folder: Path, error: Exception) -> EngineError:
+    reason = str(error).strip().partition("\n")[0][:200] or type(error).__name__
+    return ModelFormatError(f"{name} cannot be loaded: {reason}", f"check the files in {folder}")
+
+
+def _info(
+    resolved: ResolvedModel,
+    config: dict[str, Any],
+    parameters: int,
+    n_positions: int,
+    vocab_size: int,
+    device: torch.device,
+    dtype: torch.dtype,
+    began: float,
+) -> ModelInfo:
+    return ModelInfo(
+        name=resolved.name,
+        source=resolved.source.value,
+        path=str(resolved.folder),
+        architecture=str((config.get("architectures") or [config.get("model_type", "unknown")])[0]),
+        parameters=parameters,
+        n_positions=n_positions,
+        vocab_size=vocab_size,
+        device=str(device),
+        dtype=str(dtype).removeprefix("torch."),
+        load_s=time.perf_counter() - began,
+    )
+
+
+def _eos_ids(config: dict[str, Any]) -> frozenset[int]:
+    eos = config.get("eos_token_id")
+    return frozenset(eos if isinstance(eos, list) else [] if eos is None else [eos])

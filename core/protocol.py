@@ -1,0 +1,250 @@
+"""The messages between interface and engine, and their JSON-lines form.
+
+A message is a frozen dataclass whose class name travels as `"type"`. Every request has an `id`; every event carries
+the id of the request it answers. Values are plain JSON: dataclasses, tuples, enums and scalars, nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from enum import Enum
+from functools import cache
+from typing import Any, TypeAlias, get_args, get_origin, get_type_hints
+
+from core.records import (
+    Candidate,
+    FinishReason,
+    ModelInfo,
+    RunStats,
+    SamplingParams,
+    Similarity,
+    StepRecord,
+)
+
+# -- requests ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Have a model ready. Answered by `Progress`, then `Loaded`."""
+
+    id: int
+    model: str
+    device: str = "auto"
+    dtype: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """Continue a prompt. Answered by `RunStarted`, `TokenGenerated`…, one `SequenceDone` each, then `Done`."""
+
+    id: int
+    model: str
+    prompt: str
+    params: SamplingParams
+    device: str = "auto"
+    dtype: str = "auto"
+    truncate: bool = False
+    """Keep the end of a prompt that is too long, instead of refusing it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """The distribution of the token after a prompt. Answered by `Candidates`, in chunks, then `Done`."""
+
+    id: int
+    model: str
+    prompt: str
+    params: SamplingParams
+    top: int
+    device: str = "auto"
+    dtype: str = "auto"
+    truncate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """How similar two sentences are. Answered by `Compared`."""
+
+    id: int
+    model: str
+    first: str
+    second: str
+    device: str = "auto"
+    dtype: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Stop request `target` after the token in hand. Not answered itself: the target's own last event is."""
+
+    id: int
+    target: int
+
+
+Request: TypeAlias = Load | Generate | Next | Compare | Cancel
+
+# -- events -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The worker runs and reads requests; sent once, with id 0."""
+
+    id: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Something slow moves on."""
+
+    id: int
+    stage: str
+    fraction: float
+    """0-1 of the whole request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The model is ready."""
+
+    id: int
+    info: ModelInfo
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A run begins: everything needed to repeat it."""
+
+    id: int
+    info: ModelInfo
+    prompt: str
+    """The prompt as used (its end only, when it was truncated)."""
+    prompt_ids: tuple[int, ...]
+    params: SamplingParams
+
+
+@dataclass(frozen=True, slots=True)
+class TokenGenerated:
+    """One token was chosen."""
+
+    id: int
+    step: StepRecord
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceDone:
+    """One sequence of a run ended."""
+
+    id: int
+    sequence: int
+    finish_reason: FinishReason
+    text: str
+    ids: tuple[int, ...]
+    stats: RunStats
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Some entries of a distribution, best first."""
+
+    id: int
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The answer to `Compare`."""
+
+    id: int
+    similarity: Similarity
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The request is answered in full."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The request failed; nothing more comes for it."""
+
+    id: int
+    kind: str
+    """Name of an `EngineError` class."""
+    message: str
+    hint: str
+    detail: str = ""
+    """The traceback of an unexpected failure, for `--debug`."""
+
+
+Event: TypeAlias = (
+    Hello | Progress | Loaded | RunStarted | TokenGenerated | SequenceDone | Candidates | Compared | Done | Failed
+)
+
+LAST_EVENTS = (Loaded, Compared, Done, Failed)
+"""The events after which nothing more comes for a request."""
+
+_MESSAGES: dict[str, type[Any]] = {
+    kind.__name__: kind
+    for kind in (
+        *(Load, Generate, Next, Compare, Cancel),
+        *(Hello, Progress, Loaded, RunStarted, TokenGenerated, SequenceDone, Candidates, Compared, Done, Failed),
+    )
+}
+
+# -- codec ------------------------------------------------------------------------------------------------------------
+
+_TERMINAL_CONTROLS = re.compile("[\x7f-\x9f\u2028\u2029]")
+
+
+def to_json(value: Any) -> str:
+    """One line of JSON that is safe to print: readable Unicode, every control character escaped.
+
+    Args:
+        value: plain JSON values, dicts and lists of them.
+    """
+    line = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _TERMINAL_CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
+
+
+def encode(message: Request | Event) -> bytes:
+    """A message as one JSON line, newline included."""
+    payload = {"type": type(message).__name__, **asdict(message)}
+    return json.dumps(payload, separators=(",", ":")).encode() + b"\n"
+
+
+def decode(line: bytes) -> Request | Event:
+    """The message of one JSON line.
+
+    Raises:
+        ValueError: the line is no message.
+    """
+    payload = json.loads(line)
+    if not isinstance(payload, dict) or payload.get("type") not in _MESSAGES:
+        raise ValueError(f"not a message: {line[:200]!r}")
+    kind = _MESSAGES[payload.pop("type")]
+    message: Request | Event = _reader(kind)(payload)
+    return message
+
+
+@cache
+def _reader(kind: Any) -> Callable[[Any], Any]:
+    """A function that turns a JSON value into a value of type `kind`."""
+    origin, args = get_origin(kind), get_args(kind)
+    if is_dataclass(kind):
+        hints = get_type_hints(kind)
+        readers = {field.name: _reader(hints[field.name]) for field in fields(kind)}
+        return lambda value: kind(**{name: readers[name](item) for name, item in value.items()})
+    if origin is tuple:
+        item_reader = _reader(args[0])
+        return lambda value: tuple(item_reader(item) for item in value)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return kind
+    return lambda value: value

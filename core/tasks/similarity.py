@@ -1,0 +1,64 @@
+"""Are two sentences paraphrases? A BERT fine-tuned on MRPC answers; a mean-pooled cosine stands beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from core.loading import LoadedPairClassifier
+from core.records import Similarity
+
+_SIMILAR_LABELS = ("equivalent", "similar", "paraphrase", "is_paraphrase", "duplicate")
+
+
+def similar_label(labels: tuple[str, ...]) -> int:
+    """Which label means "similar": by its name, else label 1, as MRPC numbers them."""
+    normalised = [label.lower().replace(" ", "_").replace("-", "_") for label in labels]
+    return next((index for index, label in enumerate(normalised) if label in _SIMILAR_LABELS), 1)
+
+
+def compare(loaded: LoadedPairClassifier, first: str, second: str) -> Similarity:
+    """Compare two sentences.
+
+    Args:
+        loaded: a classifier with two labels.
+        first: sentence A.
+        second: sentence B.
+
+    Returns:
+        Probabilities of the "similar" label for A before B and for B before A, and the cosine of the two sentences'
+        mean-pooled last hidden states (each read alone; [CLS] and [SEP] counted, as in Sentence-BERT, 2019).
+    """
+    label = similar_label(loaded.labels)
+    limit = loaded.info.n_positions
+    with torch.inference_mode():
+        pairs = _encode(loaded, [first, second], [second, first], limit)
+        probabilities = loaded.model(**pairs).logits.float().softmax(-1)[:, label].tolist()
+        cosine = _cosine(loaded, first, second, limit)
+    longest = max(len(loaded.tokenizer(first, second)["input_ids"]), 0)
+    a_to_b, b_to_a = probabilities
+    return Similarity(
+        model=loaded.info.name,
+        method=f"P({loaded.labels[label]} | A, B)",
+        similar=a_to_b,
+        not_similar=1 - a_to_b,
+        cosine=cosine,
+        a_to_b=a_to_b,
+        b_to_a=b_to_a,
+        truncated=longest > limit,
+    )
+
+
+def _encode(loaded: LoadedPairClassifier, first: list[str], second: list[str] | None, limit: int) -> Any:
+    encoded = loaded.tokenizer(first, second, padding=True, truncation=True, max_length=limit, return_tensors="pt")
+    return encoded.to(loaded.model.device)
+
+
+def _cosine(loaded: LoadedPairClassifier, first: str, second: str, limit: int) -> float:
+    encoded = _encode(loaded, [first, second], None, limit)
+    hidden: Tensor = loaded.model.base_model(**encoded).last_hidden_state.float()  # (2, T, D)
+    mask = encoded["attention_mask"].unsqueeze(-1)  # (2, T, 1)
+    pooled = (hidden * mask).sum(1) / mask.sum(1)
+    return float(torch.nn.functional.cosine_similarity(pooled[0], pooled[1], dim=0))
