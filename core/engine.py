@@ -155,7 +155,8 @@ class Engine:
         prefix = self._take_prefix(loaded)
         logits = read_prompt(loaded, ids, prefix)[0]
         self._prefix = prefix
-        table = rank_candidates(logits, ids, request.params, loaded.tokenizer, request.top)
+        top = request.top or loaded.info.vocab_size
+        table = rank_candidates(logits, ids, request.params, loaded.tokenizer, top)
         for start in range(0, len(table), CANDIDATES_PER_EVENT):
             self._emit(Candidates(request.id, table[start : start + CANDIDATES_PER_EVENT]))
         self._emit(Done(request.id))

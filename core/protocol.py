@@ -60,6 +60,7 @@ class Next:
     prompt: str
     params: SamplingParams
     top: int
+    """How many candidates; 0 is the whole vocabulary."""
     device: str = "auto"
     dtype: str = "auto"
     truncate: bool = False

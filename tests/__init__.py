@@ -1,0 +1,1 @@
+"""The tests of nlp-tui: offline, quick, and without a terminal."""

@@ -1,0 +1,1 @@
+"""Tests of the headless command line, as a process of its own."""

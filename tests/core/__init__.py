@@ -1,0 +1,1 @@
+"""Tests of the engine, in this process and in its own."""

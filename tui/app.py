@@ -1,0 +1,55 @@
+"""The app: theme, style sheet, palette and the main screen. Everything else has a room of its own."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+
+from core.client import EngineClient
+from core.registry import DEFAULT_GENERATOR
+from tui.commands import MainCommands
+from tui.screen import Engine, MainScreen, Target
+
+
+class NlpTui(App[None]):
+    """nlp-tui in a terminal."""
+
+    TITLE = "nlp-tui"
+    CSS_PATH = "app.tcss"
+    COMMANDS = App.COMMANDS | {MainCommands}
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q", "quit", "Quit", tooltip="Leave nlp-tui", priority=True),
+    ]
+
+    def __init__(
+        self,
+        *,
+        prompt: str = "",
+        model: str = DEFAULT_GENERATOR,
+        device: str = "auto",
+        dtype: str = "auto",
+        engine: Engine | None = None,
+    ) -> None:
+        """Prepare the app.
+
+        Args:
+            prompt: a first prompt, written but not run.
+            model: the causal model to load.
+            device: auto, cuda, mps, xpu or cpu.
+            dtype: auto, float32, float16 or bfloat16.
+            engine: stands in for the engine process in tests.
+        """
+        super().__init__()
+        self._engine = engine or EngineClient()
+        self._target = Target(model, device, dtype)
+        self._prompt = prompt
+
+    async def on_load(self) -> None:
+        """Start the engine process before anything is painted: its imports take the longest."""
+        await self._engine.start()
+
+    def get_default_screen(self) -> MainScreen:
+        """The one main screen."""
+        return MainScreen(self._engine, self._target, self._prompt)

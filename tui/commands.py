@@ -1,0 +1,69 @@
+"""The command palette: models, presets, and what the keys do, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+
+from core.errors import EngineError
+from core.records import PRESETS
+from core.registry import STARTERS, Task, cached_models, read_config
+from tui.dialogs import NameDialog
+from tui.screen import MainScreen, Target
+
+
+class MainCommands(Provider):
+    """Commands of the main screen."""
+
+    async def discover(self) -> Hits:
+        """Every command, before anything is typed."""
+        for name, help_text, run in self._commands():
+            yield DiscoveryHit(name, run, help=help_text)
+
+    async def search(self, query: str) -> Hits:
+        """The commands that match."""
+        matcher = self.matcher(query)
+        for name, help_text, run in self._commands():
+            if (score := matcher.match(name)) > 0:
+                yield Hit(score, matcher.highlight(name), run, help=help_text)
+
+    def _commands(self) -> Iterator[tuple[str, str, Callable[[], object]]]:
+        screen = self.screen
+        if not isinstance(screen, MainScreen):
+            return
+        yield "Run again", "The last prompt, with a new seed (ctrl+r)", screen.action_run_again
+        yield "Continue", "Let the model write on (ctrl+n)", screen.action_continue_run
+        yield "Clear the conversation", "Forget every turn on screen", screen.conversation.clear
+        yield "Tokens: switch view", "Both, the generator's, BERT's, special tokens", screen.tokens.action_switch
+        for preset in PRESETS:
+            yield f"Sampling: {preset}", "Use these settings", lambda name=preset: screen.sampling.use_preset(name)
+        for model, note in _causal_models():
+            yield f"Model: {model}", note, lambda name=model: _use_model(screen, name)
+        yield "Model: another…", "A folder or a hub name in the cache", lambda: _ask_for_model(screen)
+
+
+def _causal_models() -> Iterator[tuple[str, str]]:
+    for spec in STARTERS.values():
+        if spec.task is Task.CAUSAL_LM:
+            yield spec.name, f"bundled: {spec.summary}"
+    for model in cached_models():
+        try:
+            architecture = str((read_config(model).get("architectures") or [""])[0])
+        except EngineError:
+            continue  # a broken entry of the cache is not offered
+        if architecture.endswith(("ForCausalLM", "LMHeadModel")):
+            yield model.name, f"in the Hugging Face cache: {architecture}"
+
+
+def _use_model(screen: MainScreen, name: str) -> None:
+    target = screen.target
+    screen.target = Target(name, target.device, target.dtype)
+
+
+def _ask_for_model(screen: MainScreen) -> None:
+    def use(name: str | None) -> None:
+        if name:
+            _use_model(screen, name)
+
+    screen.app.push_screen(NameDialog("Which model? A folder, or a hub name that is in the cache.", "gpt2"), use)

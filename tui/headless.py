@@ -1,0 +1,283 @@
+"""The commands without a screen: data on stdout, talk and progress on stderr, every task through the same client.
+
+What is printed for people passes through `visible`, so no byte of a prompt or a model can steer the terminal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from core.client import EngineClient, Reply
+from core.errors import EngineError
+from core.protocol import (
+    Candidates,
+    Compare,
+    Compared,
+    Generate,
+    Next,
+    Progress,
+    RunStarted,
+    SequenceDone,
+    TokenGenerated,
+    to_json,
+)
+from core.records import Candidate, FinishReason, SamplingParams, Similarity
+from core.registry import STARTERS, ResolvedModel, cached_models, read_config, resolve, tokenizer_folder, weight_files
+from core.text import visible
+from core.tokenization import TextTokenizer
+
+EXIT_INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which model to use, where, and how to print."""
+
+    model: str
+    device: str
+    dtype: str
+    json: bool
+
+    @classmethod
+    def of(cls, options: argparse.Namespace) -> Target:
+        """From parsed options; refuses a model that is not here before any process is started.
+
+        Raises:
+            ModelNotFoundError, ModelFormatError: as `registry.resolve` and `registry.weight_files`.
+        """
+        weight_files(resolve(options.model))
+        return cls(options.model, options.device, options.dtype, options.json)
+
+
+def print_json(payload: dict[str, Any]) -> None:
+    """One line of JSON on stdout, now."""
+    print(to_json(payload), flush=True)
+
+
+def say(text: str) -> None:
+    """A line of talk on stderr."""
+    print(visible(text), file=sys.stderr, flush=True)
+
+
+def generate(prompt: str, params: SamplingParams, target: Target, truncate: bool) -> int:
+    """`nlp-tui generate`."""
+    request = Generate(0, target.model, prompt, params, target.device, target.dtype, truncate)
+    printer = _print_run_json if target.json else _RunPrinter(params).take
+    return _converse(request, printer)
+
+
+def next_tokens(prompt: str, params: SamplingParams, target: Target, top: int, truncate: bool) -> int:
+    """`nlp-tui next`."""
+    request = Next(0, target.model, prompt, params, top, target.device, target.dtype, truncate)
+
+    def take(event: object) -> None:
+        if isinstance(event, Candidates):
+            for candidate in event.candidates:
+                print_json(asdict(candidate)) if target.json else print(_candidate_row(candidate))
+
+    if not target.json:
+        print(f"{'rank':>5} {'id':>6}  {'token':<18} {'logit':>8} {'model':>7} {'final':>7} {'cumul.':>7}  kept or cut by")
+    return _converse(request, take)
+
+
+def similar(first: str, second: str, target: Target) -> int:
+    """`nlp-tui similar`."""
+
+    def take(event: object) -> None:
+        if isinstance(event, Compared):
+            print_json(asdict(event.similarity)) if target.json else print(_similarity_text(event.similarity))
+
+    return _converse(Compare(0, target.model, first, second, target.device, target.dtype), take)
+
+
+def tokens(text: str, tokenizer_name: str, as_json: bool) -> int:
+    """`nlp-tui tokens`: needs no engine."""
+    tokenizer = TextTokenizer.from_folder(tokenizer_name, tokenizer_folder(tokenizer_name))
+    pieces = tokenizer.pieces(text)
+    ids = [piece.id for piece in pieces]
+    if as_json:
+        for piece in pieces:
+            print_json(asdict(piece))
+        print_json({"ids": ids, "decoded": tokenizer.decode(ids), "count": len(ids)})
+        return 0
+    print(f"{'index':>5} {'id':>6}  {'token':<20} {'text':<20} {'bytes':<16} span")
+    for piece in pieces:
+        note = " special" if piece.special else " unknown" if piece.unknown else ""
+        note += f" {text[piece.start : piece.end]} {piece.part}/{piece.parts}" if piece.parts > 1 else ""
+        row = f"{piece.token:<20} {piece.text!r:<20} {piece.bytes:<16} {piece.start}-{piece.end}{note}"
+        print(visible(f"{piece.index:>5} {piece.id:>6}  {row}"))
+    print(visible(f"{len(ids)} tokens ({tokenizer.scheme}), decoded: {tokenizer.decode(ids)}"))
+    return 0
+
+
+def models_list(as_json: bool) -> int:
+    """`nlp-tui models list`."""
+    for model in [*map(resolve, STARTERS), *cached_models()]:
+        row = _model_row(model)
+        size = f"{row['size_bytes'] / 1e6:,.0f} MB"
+        print_json(row) if as_json else print(
+            visible(f"{row['name']:<40} {row['source']:<8} {row['architecture']:<30} {size:>9}  {row['summary']}")
+        )
+    return 0
+
+
+def models_path(name: str) -> int:
+    """`nlp-tui models path NAME`."""
+    print(resolve(name).folder)
+    return 0
+
+
+def _model_row(model: ResolvedModel) -> dict[str, Any]:
+    spec = STARTERS.get(model.name)
+    try:
+        architecture = str((read_config(model).get("architectures") or ["unknown"])[0])
+        size, problem = sum(path.stat().st_size for path in weight_files(model)), ""
+    except EngineError as error:
+        architecture, size, problem = "unknown", 0, error.message
+    return {
+        "name": model.name,
+        "source": model.source.value,
+        "task": spec.task.value if spec else "",
+        "architecture": architecture,
+        "size_bytes": size,
+        "path": str(model.folder),
+        "summary": spec.summary if spec else problem,
+    }
+
+
+def _converse(request: Generate | Next | Compare, take: Callable[[object], None]) -> int:
+    """Send one request, hand its events to `take`, and return the exit code; ctrl+c ends it cleanly."""
+
+    async def conversation() -> int:
+        client = EngineClient()
+        interrupted = False
+        try:
+            reply = await client.send(request)
+
+            def interrupt() -> None:
+                nonlocal interrupted
+                interrupted = True
+                reply.cancel()
+
+            with contextlib.suppress(NotImplementedError):  # no signal handlers in this kind of event loop
+                asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupt)
+            await _take_all(reply, take)
+        finally:
+            await client.close()
+        return EXIT_INTERRUPTED if interrupted else 0
+
+    return _run(conversation())
+
+
+def _run(conversation: Coroutine[Any, Any, int]) -> int:
+    return asyncio.run(conversation)
+
+
+async def _take_all(reply: Reply, take: Callable[[object], None]) -> None:
+    shows_progress = sys.stderr.isatty()
+    async for event in reply:
+        if isinstance(event, Progress):
+            if shows_progress:
+                sys.stderr.write(f"\r\x1b[K{event.stage} {event.fraction:.0%}" if event.fraction < 1 else "\r\x1b[K")
+                sys.stderr.flush()
+        else:
+            take(event)
+
+
+def _print_run_json(event: object) -> None:
+    match event:
+        case RunStarted():
+            print_json(
+                {
+                    "type": "run",
+                    "model": event.info.name,
+                    "prompt": event.prompt,
+                    "prompt_ids": event.prompt_ids,
+                    "params": asdict(event.params),
+                    "seed": event.params.seed,
+                    "device": event.info.device,
+                    "dtype": event.info.dtype,
+                    "source": event.info.source,
+                    "n_positions": event.info.n_positions,
+                }
+            )
+        case TokenGenerated():
+            print_json({"type": "token", **asdict(event.step)})
+        case SequenceDone():
+            print_json(
+                {
+                    "type": "done",
+                    "sequence": event.sequence,
+                    "finish_reason": event.finish_reason,
+                    "text": event.text,
+                    "ids": event.ids,
+                    "stats": asdict(event.stats),
+                }
+            )
+
+
+class _RunPrinter:
+    """A run as text: one sequence as it streams, several one after the other as they end."""
+
+    def __init__(self, params: SamplingParams) -> None:
+        self._several = params.num_return_sequences > 1
+        self._prompt = ""
+
+    def take(self, event: object) -> None:
+        match event:
+            case RunStarted():
+                self._prompt = event.prompt
+                model, params = event.info, event.params
+                way = "greedy" if params.greedy else f"seed {params.seed}"
+                say(f"{model.name} ({model.source}) on {model.device}, {model.dtype}, {way}")
+                if not self._several:
+                    self._print(event.prompt)
+            case TokenGenerated() if not self._several:
+                self._print(event.step.text)
+            case SequenceDone():
+                self._print(f"[{event.sequence + 1}] {self._prompt}{event.text}\n" if self._several else "\n")
+                self._say_stats(event)
+
+    def _print(self, text: str) -> None:
+        print(visible(text, layout=True), end="", flush=True)
+
+    def _say_stats(self, done: SequenceDone) -> None:
+        stats = done.stats
+        used = f"{stats.context_used:,} of {stats.n_positions:,} positions used"
+        ends = {
+            FinishReason.CONTEXT: f"stopped: {used}, the model can read no further",
+            FinishReason.CANCELLED: "stopped by you",
+        }
+        end = ends.get(done.finish_reason, f"ended by {done.finish_reason}")
+        say(
+            f"{end}; {stats.new_tokens} tokens, {stats.tokens_per_s:.1f} tokens/s, first after "
+            f"{stats.ttft_s * 1000:.0f} ms, perplexity {stats.perplexity:.1f}"
+        )
+
+
+def _candidate_row(candidate: Candidate) -> str:
+    fate = "kept" if candidate.kept else f"cut by {candidate.cut_by}"
+    bar = "█" * round(candidate.prob * 20)
+    return visible(
+        f"{candidate.rank:>5} {candidate.id:>6}  {candidate.text!r:<18} {candidate.logit:>8.3f} {candidate.prob:>7.2%} "
+        f"{candidate.final_prob:>7.2%} {candidate.cumulative:>7.2%}  {fate:<22} {bar}".rstrip()
+    )
+
+
+def _similarity_text(similarity: Similarity) -> str:
+    bar = "█" * round(similarity.similar * 40)
+    note = "  (cut to the model's positions)" if similarity.truncated else ""
+    return visible(
+        f"similar      {similarity.similar:>7.2%}  {bar}{note}\n"
+        f"not similar  {similarity.not_similar:>7.2%}\n"
+        f"A→B {similarity.a_to_b:.4f}   B→A {similarity.b_to_a:.4f}   cosine {similarity.cosine:.4f}\n"
+        f"{similarity.model}: {similarity.method}",
+        layout=True,
+    )

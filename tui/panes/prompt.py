@@ -1,0 +1,79 @@
+"""The prompt: a multi-line editor in which Enter runs and ctrl+j adds a line."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widgets import TextArea
+
+_GLYPHS = {code: chr(0x2400 + code) for code in range(0x20) if code != 0x09} | {0x7F: "\u2421"}
+_GLYPHS |= dict.fromkeys(range(0x80, 0xA0), "\u2426") | dict.fromkeys(range(0x202A, 0x202F), "\u2426")
+"""One visible cell for each character that a terminal would obey, so that columns stay columns."""
+
+
+class PromptPane(TextArea):
+    """Where the prompt is written. What was run stays selected, ready to edit or to type over."""
+
+    class PromptChanged(Message):
+        """The prompt has a new text."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    class RunRequested(Message):
+        """The user wants the prompt continued."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "run", "Run", tooltip="Let the model continue the prompt", priority=True),
+        Binding("ctrl+j", "add_line", "New line", tooltip="Add a line to the prompt", priority=True, show=False),
+    ]
+
+    HELP = """\
+# Prompt
+
+The text the model continues. A base model such as GPT-2 was trained only to guess the next token, so it writes on \
+from where you stop; it does not answer questions unless the text before makes an answer likely.
+
+Enter runs, ctrl+j adds a line, pasted text keeps its lines. ctrl+r runs the last prompt again with a new seed, \
+ctrl+n lets the model write on, Esc stops it.
+"""
+
+    def __init__(self, text: str = "", *, id: str | None = None) -> None:  # noqa: A002  Textual's own name
+        super().__init__(
+            text,
+            id=id,
+            soft_wrap=True,
+            tab_behavior="focus",
+            highlight_cursor_line=False,
+            placeholder="Type a prompt, for example: Once upon a time",
+        )
+        self.border_title = "Prompt"
+        self.border_subtitle = "Enter runs · ctrl+j new line"
+
+    def get_line(self, line_index: int) -> Text:
+        """One line as it is painted: control characters as glyphs, never as themselves."""
+        line = super().get_line(line_index)
+        line.plain = line.plain.translate(_GLYPHS)
+        return line
+
+    def action_run(self) -> None:
+        """Ask for a run."""
+        self.post_message(self.RunRequested(self.text))
+
+    def action_add_line(self) -> None:
+        """Insert a newline at the cursor."""
+        self.insert("\n")
+
+    @on(TextArea.Changed)
+    def _tell_change(self, event: TextArea.Changed) -> None:
+        event.stop()
+        self.post_message(self.PromptChanged(self.text))

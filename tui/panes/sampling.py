@@ -1,0 +1,224 @@
+"""The sampling settings: every one editable in place, refused at the field when out of range, with presets."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.message import Message
+from textual.reactive import reactive
+from textual.widgets import Button, Checkbox, Input, Label, Static
+
+from core.errors import SettingError
+from core.records import INTEGERS, PRESETS, RANGES, SamplingParams, check_setting
+from core.text import visible
+
+_STEPS = {
+    "temperature": 0.1,
+    "top_k": 5,
+    "top_p": 0.05,
+    "min_p": 0.01,
+    "typical_p": 0.05,
+    "repetition_penalty": 0.1,
+    "no_repeat_ngram_size": 1,
+    "max_new_tokens": 10,
+    "num_return_sequences": 1,
+}
+_HINTS = {
+    "temperature": "0 greedy · 1 off",
+    "top_k": "0 off",
+    "top_p": "1 off",
+    "min_p": "0 off",
+    "typical_p": "1 off",
+    "repetition_penalty": "1 off",
+    "no_repeat_ngram_size": "0 off",
+    "max_new_tokens": "1 or more",
+    "num_return_sequences": "side by side",
+}
+
+
+class SettingInput(Input):
+    """A number that up and down change by a step."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "step(1)", "More", show=False),
+        Binding("down", "step(-1)", "Less", show=False),
+    ]
+
+    def __init__(self, name: str, value: str) -> None:
+        super().__init__(value, id=f"setting-{name}", name=name, compact=True)
+
+    def action_step(self, direction: int) -> None:
+        """Change the number by one step, staying in its range."""
+        name = self.name or ""
+        span = RANGES[name]
+        try:
+            value = round(float(self.value) + direction * _STEPS[name], 6)
+        except ValueError:
+            return
+        if span.low_open and value <= span.low:
+            return
+        self.value = f"{min(max(value, span.low), span.high):g}"
+
+
+class SamplingPane(VerticalScroll, can_focus=False):
+    """Owns the sampling settings of the next run."""
+
+    class ParamsChanged(Message):
+        """The settings have new, valid values."""
+
+        def __init__(self, params: SamplingParams) -> None:
+            super().__init__()
+            self.params = params
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+o", "next_preset", "Next preset", tooltip="greedy, balanced, creative", show=False),
+    ]
+
+    HELP = """\
+# Sampling
+
+The model gives every token of its vocabulary a probability; sampling decides which of them may be drawn. They act in \
+this order: repetition_penalty, no_repeat_ngram_size, temperature (low is bold, high is wild), top_k (the k likeliest), \
+top_p (the smallest set with that mass), min_p (at least that fraction of the best), typical_p.
+
+Type a number or press up and down; a value out of range is refused at the field and the last good one stays. The \
+same seed with the same settings writes the same text; an empty seed takes a new one each run.
+"""
+
+    params: reactive[SamplingParams] = reactive(SamplingParams)
+    fixed_seed: reactive[int | None] = reactive(None)
+    """The seed typed in; None takes a new one each run."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's own name
+        super().__init__(id=id)
+        self.border_title = "Sampling · F4"
+        self.border_subtitle = "↑↓ change · ctrl+o presets"
+        self._errors: dict[str, str] = {}
+
+    def compose(self) -> ComposeResult:
+        """Presets, one row a setting, and a line for what is wrong."""
+        with Horizontal(id="presets"):
+            for name in PRESETS:
+                yield Button(name, id=f"preset-{name}", compact=True)
+            yield Checkbox("sample", self.params.do_sample, id="setting-do_sample", compact=True)
+        yield Static("", id="sampling-error")
+        for name in _STEPS:
+            with Horizontal(classes="setting"):
+                yield Label(name)
+                yield SettingInput(name, f"{getattr(self.params, name):g}")
+                yield Label(_HINTS[name], classes="hint")
+        with Horizontal(classes="setting"):
+            yield Label("seed")
+            yield Input(placeholder="new", id="setting-seed", compact=True)
+            yield Label("empty: new each run", classes="hint")
+        with Horizontal(classes="setting"):
+            yield Label("stop_strings")
+            yield Input(placeholder="none", id="setting-stop_strings", compact=True)
+            yield Label("a | b, \\n is a line", classes="hint")
+
+    def use_preset(self, name: str) -> None:
+        """Take a preset's samplers; lengths, seed and stop strings stay."""
+        preset, now = PRESETS[name], self.params
+        self.params = preset.changed(
+            max_new_tokens=now.max_new_tokens,
+            num_return_sequences=now.num_return_sequences,
+            stop_strings=now.stop_strings,
+        )
+        with self.prevent(Input.Changed, Checkbox.Changed):
+            self.query_one("#setting-do_sample", Checkbox).value = self.params.do_sample
+            for field in self.query(SettingInput):
+                field.value = f"{getattr(self.params, field.name or ''):g}"
+                self._set_error(field, "")
+        self.post_message(self.ParamsChanged(self.params))
+
+    def action_next_preset(self) -> None:
+        """Go to the next preset."""
+        names = list(PRESETS)
+        active = self._active_preset()
+        self.use_preset(names[(names.index(active) + 1) % len(names)] if active else names[0])
+
+    def watch_params(self) -> None:
+        """Mark the preset in force and the settings that do nothing under greedy."""
+        active = self._active_preset()
+        for button in self.query(Button):
+            button.set_class(button.id == f"preset-{active}", "-active")
+        for name in ("temperature", "top_k", "top_p", "min_p", "typical_p", "num_return_sequences"):
+            inert = self.params.greedy and not (name == "temperature" and self.params.temperature == 0)
+            for field in self.query(f"#setting-{name}"):
+                field.parent.set_class(inert, "-inert")  # type: ignore[union-attr]
+
+    @on(Button.Pressed)
+    def _press_preset(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.use_preset((event.button.id or "").removeprefix("preset-"))
+
+    @on(Checkbox.Changed)
+    def _change_sampling(self, event: Checkbox.Changed) -> None:
+        event.stop()
+        self._change(do_sample=event.value)
+
+    @on(Input.Changed)
+    def _change_field(self, event: Input.Changed) -> None:
+        event.stop()
+        name = (event.input.id or "").removeprefix("setting-")
+        try:
+            match name:
+                case "seed":
+                    self.fixed_seed = _parse_seed(event.value)
+                case "stop_strings":
+                    self._change(stop_strings=_parse_stop_strings(event.value))
+                case _:
+                    self._change(**{name: _parse_number(name, event.value)})
+        except SettingError as error:
+            self._set_error(event.input, error.message)
+        else:
+            self._set_error(event.input, "")
+
+    def _change(self, **values: float | bool | tuple[str, ...]) -> None:
+        changed = self.params.changed(**values)
+        if changed != self.params:
+            self.params = changed
+            self.post_message(self.ParamsChanged(changed))
+
+    def _active_preset(self) -> str | None:
+        samplers = ("do_sample", "temperature", "top_k", "top_p", "min_p", "typical_p", "repetition_penalty")
+        for name, preset in PRESETS.items():
+            if all(getattr(preset, field) == getattr(self.params, field) for field in samplers):
+                return name
+        return None
+
+    def _set_error(self, field: Input, message: str) -> None:
+        field.set_class(bool(message), "-error")
+        key = field.id or ""
+        self._errors.pop(key, None)
+        if message:
+            self._errors[key] = message
+        latest = next(reversed(self._errors.values()), "")
+        self.query_one("#sampling-error", Static).update(Content.styled(visible(latest), "$text-error"))
+
+
+def _parse_number(name: str, text: str) -> float | int:
+    try:
+        value = float(text)
+    except ValueError:
+        raise SettingError(f"{name} must be a number in {RANGES[name]}, got {text!r}") from None
+    check_setting(name, value)
+    return int(value) if name in INTEGERS else value
+
+
+def _parse_seed(text: str) -> int | None:
+    if not text.strip():
+        return None
+    if not (text.strip().isascii() and text.strip().isdigit() and int(text) < 2**63):
+        raise SettingError(f"seed must be a whole number from 0 up, got {text!r}")
+    return int(text)
+
+
+def _parse_stop_strings(text: str) -> tuple[str, ...]:
+    parts = (part.strip(" ").replace("\\n", "\n") for part in text.split("|"))
+    return tuple(part for part in parts if part)

@@ -1,0 +1,92 @@
+"""Similarity: two sentences, and how likely the model holds them to mean the same."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.getters import query_one
+from textual.message import Message
+from textual.widgets import Input, Static
+
+from core.records import Similarity
+from core.text import visible
+
+BAR_CELLS = 24
+
+
+class SimilarityPane(Vertical):
+    """Two sentences in, a bar and the numbers out."""
+
+    class CompareRequested(Message):
+        """The user wants two sentences compared."""
+
+        def __init__(self, first: str, second: str) -> None:
+            super().__init__()
+            self.first = first
+            self.second = second
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "compare", "Compare", tooltip="Compare the two sentences", priority=True),
+    ]
+
+    HELP = """\
+# Similarity
+
+A BERT fine-tuned on MRPC (pairs of news sentences) reads both sentences together, [CLS] A [SEP] B [SEP], and says how \
+likely they mean the same. Because the order matters to it a little, both A→B and B→A are shown.
+
+The cosine beside it compares the sentences' averaged hidden states, each read alone: a second opinion, not a \
+probability. Enter compares.
+"""
+
+    first = query_one("#sentence-a", Input)
+    second = query_one("#sentence-b", Input)
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's own name
+        super().__init__(id=id)
+        self.border_title = "Similarity · F5"
+        self.border_subtitle = "Enter compares"
+
+    def compose(self) -> ComposeResult:
+        """Two inputs and the answer."""
+        yield Input(placeholder="A  The cat is on the mat", id="sentence-a", compact=True)
+        yield Input(placeholder="B  A feline is sitting on a rug", id="sentence-b", compact=True)
+        yield Static("", id="similarity-answer")
+
+    def action_compare(self) -> None:
+        """Ask for a comparison, or point to the sentence that is missing."""
+        missing = next((box for box in (self.first, self.second) if not box.value.strip()), None)
+        if missing is not None:
+            missing.focus()
+            self.show_note("write both sentences" if self.first.value or self.second.value else "write two sentences")
+            return
+        self.post_message(self.CompareRequested(self.first.value, self.second.value))
+
+    def show_note(self, text: str, *, failed: bool = False) -> None:
+        """Say something in place of an answer."""
+        style = "$text-error" if failed else "$text-muted"
+        self.query_one("#similarity-answer", Static).update(Content.styled(visible(text), style))
+
+    def show_answer(self, answer: Similarity) -> None:
+        """Show a comparison."""
+        filled = round(answer.similar * BAR_CELLS)
+        note = "  cut to the model's positions" if answer.truncated else ""
+        content = Content.assemble(
+            ("█" * filled, "$success"),
+            ("░" * (BAR_CELLS - filled), "$text-muted"),
+            (f" similar {answer.similar:.1%}\n", "bold"),
+            f"not similar {answer.not_similar:.1%}   cosine {answer.cosine:.3f}{note}\n",
+            f"A→B {answer.a_to_b:.4f}   B→A {answer.b_to_a:.4f}\n",
+            (visible(f"{answer.model}: {answer.method}"), "$text-muted"),
+        )
+        self.query_one("#similarity-answer", Static).update(content)
+
+    @on(Input.Changed)
+    def _forget_answer(self, event: Input.Changed) -> None:
+        event.stop()
+        self.query_one("#similarity-answer", Static).update("")
