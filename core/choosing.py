@@ -80,7 +80,7 @@ def choose(
         ],
         dim=-1,
     ).tolist()
-    tables = _top_candidates(raw, log_total, ids, final, cut, params, tokenizer)
+    tables = _top_candidates(raw, log_total, penalized, ids, final, cut, params, tokenizer)
     return [
         Choice(token_id, row[0], row[1], int(row[2]), max(row[3], 0.0), row[4], int(row[5]), row[6], table)
         for token_id, row, table in zip(chosen.squeeze(-1).tolist(), numbers, tables, strict=True)
@@ -103,10 +103,11 @@ def rank_candidates(
     log_total = row.logsumexp(-1, keepdim=True)
     if not torch.isfinite(log_total).all():
         raise EngineError("the model's logits are not numbers (NaN or infinite)", "its weights are broken: use another")
-    final, cut = warp(_penalized(row, [seen_ids], params), params)
+    penalized = _penalized(row, [seen_ids], params)
+    final, cut = warp(penalized, params)
     everything = torch.arange(row.shape[-1], device=row.device).unsqueeze(0)
     wanted = params.changed(candidates=0)
-    return _top_candidates(row, log_total, everything, final, cut, wanted, tokenizer, top)[0]
+    return _top_candidates(row, log_total, penalized, everything, final, cut, wanted, tokenizer, top)[0]
 
 
 def _penalized(raw: Tensor, seen_ids: Sequence[Sequence[int]], params: SamplingParams) -> Tensor:
@@ -121,22 +122,32 @@ def _largest(penalized: Tensor, params: SamplingParams) -> tuple[Tensor, Tensor]
     head = min(max(HEAD_SIZE, params.candidates), vocabulary)
     if params.greedy or 0 < params.top_k < head:
         values, ids = penalized.topk(head, dim=-1)
+        last_kept = 0 if params.greedy else params.top_k - 1
         # A tie that runs past the head would leave kept entries outside it.
-        if params.greedy or bool((values[:, params.top_k - 1] > values[:, -1]).all()):
-            return ids, values
+        if bool((values[:, last_kept] > values[:, -1]).all()):
+            return _lowest_id_first(ids, values)
     values, ids = penalized.sort(dim=-1, descending=True, stable=True)
     return ids, values
+
+
+def _lowest_id_first(ids: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    """The same entries, best first, with ties in the order of the vocabulary, which `topk` does not promise."""
+    ids, order = ids.sort(dim=-1)
+    values, order = values.gather(-1, order).sort(dim=-1, descending=True, stable=True)
+    return ids.gather(-1, order), values
 
 
 def _entropy_bits(raw: Tensor, log_total: Tensor) -> Tensor:
     """(B, 1) entropy of the model's own distribution: H = log Z − Σ p·logit."""
     expected = torch.linalg.vecdot((raw - log_total).exp(), raw.clamp_min(-1e30)).unsqueeze(-1)
-    return (log_total - expected) / math.log(2)
+    bits: Tensor = (log_total - expected) / math.log(2)
+    return bits
 
 
 def _top_candidates(
     raw: Tensor,
     log_total: Tensor,
+    penalized: Tensor,
     ids: Tensor,
     final: Tensor,
     cut: Tensor,
@@ -152,6 +163,8 @@ def _top_candidates(
     beyond = CUT_RULES.index(CutRule.GREEDY if params.greedy else CutRule.TOP_K)
     final_of = torch.zeros_like(raw).scatter(-1, ids, final).gather(-1, best)
     cut_of = torch.full_like(raw, beyond, dtype=torch.int8).scatter(-1, ids, cut).gather(-1, best)
+    banned = torch.isneginf(penalized.gather(-1, best))  # they left before the head was taken
+    cut_of = cut_of.masked_fill(banned, CUT_RULES.index(CutRule.NO_REPEAT_NGRAM))
     probs = (values - log_total).exp()
     columns = (best, values, probs, final_of, probs.double().cumsum(-1), cut_of)
     tables = []
@@ -160,7 +173,15 @@ def _top_candidates(
         tables.append(
             tuple(
                 Candidate(
-                    rank, token_id, tokenizer.token_text(token_id), logit, prob, final_prob, min(total, 1.0), code == 0, CUT_RULES[code]
+                    rank,
+                    token_id,
+                    tokenizer.token_text(token_id),
+                    logit,
+                    prob,
+                    final_prob,
+                    min(total, 1.0),
+                    code == 0,
+                    CUT_RULES[code],
                 )
                 for rank, (token_id, logit, prob, final_prob, total, code) in entries
             )

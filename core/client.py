@@ -14,6 +14,7 @@ import sys
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Protocol
 
 from core.errors import KINDS, EngineError, EngineStoppedError
 from core.protocol import (
@@ -38,11 +39,27 @@ _STDERR_KEPT = 4096
 _LINE_LIMIT = 64 * 2**20
 
 
+class Engine(Protocol):
+    """What an interface needs of an engine; `EngineClient` is the one with a process behind it."""
+
+    async def start(self) -> None:
+        """Start the engine."""
+
+    async def send(self, request: Load | Generate | Next | Compare) -> Reply:
+        """Send a request; its id is replaced by a fresh one."""
+
+    def cancel(self, reply: Reply) -> None:
+        """See `Reply.cancel`."""
+
+    async def close(self) -> None:
+        """End the engine."""
+
+
 class Reply:
     """The events of one request, as they come."""
 
-    def __init__(self, client: EngineClient, request_id: int) -> None:
-        self._client = client
+    def __init__(self, engine: Engine, request_id: int) -> None:
+        self._engine = engine
         self.request_id = request_id
         self.started = False
         """Whether the engine has begun to answer, loading aside."""
@@ -64,16 +81,14 @@ class Reply:
         Raises:
             EngineError: the request failed, or was cancelled before it began.
         """
-        event: Event | None = None
-        async for event in self:
-            pass
-        if event is None:
+        events = [event async for event in self]
+        if not events:
             raise EngineError("cancelled before it began")
-        return event
+        return events[-1]
 
     def cancel(self) -> None:
         """End the request: within one token when it runs, at once when it still waits."""
-        self._client.cancel(self)
+        self._engine.cancel(self)
 
     def put(self, event: Event) -> None:
         """Hand in an event (the client's side)."""

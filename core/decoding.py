@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from statistics import median, quantiles
 
 import torch
@@ -244,7 +245,7 @@ class Decoder:
 
     def _stats(self, sequence: _Sequence) -> RunStats:
         times = sequence.times_s
-        gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+        gaps = [later - earlier for earlier, later in pairwise(times)]
         after_first = sum(max(0, len(other.ids) - 1) for other in self._sequences)
         decode_s = max((other.times_s[-1] for other in self._sequences if other.times_s), default=0.0)
         decode_s -= times[0] if times else 0.0

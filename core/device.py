@@ -42,7 +42,9 @@ def pick_device(wanted: str = "auto") -> torch.device:
         raise DeviceError(f"device {wanted!r} is not one of auto, {', '.join(DEVICES)}", f"use --device {available[0]}")
     count = torch.cuda.device_count() if kind == "cuda" else 1
     if kind not in available or (index and int(index) >= count):
-        raise DeviceError(f"device {wanted!r} is not available; this machine has {', '.join(available)}", "leave it out")
+        raise DeviceError(
+            f"device {wanted!r} is not available; this machine has {', '.join(available)}", "leave it out"
+        )
     return torch.device(wanted)
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
+
+import torch
 
 from core.choosing import rank_candidates
 from core.decoding import Decoder, PrefixCache, SequenceEnd, fit_prompt, read_prompt
 from core.device import pick_device, pick_dtype, use_all_cores
-from core.loading import LoadedCausal, LoadedPairClassifier, ProgressCallback, load_causal, load_pair_classifier
+from core.loading import LoadedCausal, ProgressCallback, load_causal, load_pair_classifier
 from core.protocol import (
     Candidates,
     Compare,
@@ -29,6 +31,7 @@ from core.protocol import (
     SequenceDone,
     TokenGenerated,
 )
+from core.records import ModelInfo
 from core.registry import ResolvedModel, read_config, resolve
 from core.tasks.similarity import compare
 
@@ -37,14 +40,13 @@ CANDIDATES_PER_EVENT = 1000
 Work = Load | Generate | Next | Compare
 """The requests that are answered with work."""
 
-Model = TypeVar("Model", LoadedCausal, LoadedPairClassifier)
-Loader = Callable[[ResolvedModel, Any, Any, ProgressCallback], Model]
+Model = TypeVar("Model")
 
 
 class _Slot(Generic[Model]):
     """The one model of a kind that is kept."""
 
-    def __init__(self, loader: Loader[Model]) -> None:
+    def __init__(self, loader: Callable[[ResolvedModel, torch.device, torch.dtype, ProgressCallback], Model]) -> None:
         self._loader = loader
         self._key: tuple[str, str, str] | None = None
         self._model: Model | None = None
@@ -111,7 +113,7 @@ class Engine:
     def _progress(self, request: Work) -> ProgressCallback:
         return lambda stage, fraction: self._emit(Progress(request.id, stage, fraction))
 
-    def _load(self, request: Load) -> Any:
+    def _load(self, request: Load) -> ModelInfo:
         architectures = read_config(resolve(request.model)).get("architectures") or ["none"]
         if str(architectures[0]).endswith("ForSequenceClassification"):
             return self._classifier.get(request, self._progress(request))[0].info

@@ -45,13 +45,13 @@ class GPT2Config:
         if activation not in _ACTIVATIONS:
             raise ModelFormatError(f"activation {activation!r} is not one GPT-2 uses", "use another model")
         try:
-            sizes = [int(config[name]) for name in ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head")]
+            sizes = {name: int(config[name]) for name in ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head")}
         except (KeyError, TypeError, ValueError) as error:
             raise ModelFormatError(f"config.json lacks a usable {error}", "download the model again") from None
-        if min(sizes) < 1 or sizes[2] % sizes[4]:
+        if min(sizes.values()) < 1 or sizes["n_embd"] % sizes["n_head"]:
             raise ModelFormatError("config.json has impossible sizes", "download the model again")
         return cls(
-            *sizes,
+            **sizes,
             layer_norm_epsilon=float(config.get("layer_norm_epsilon", 1e-5)),
             scale_attn_weights=bool(config.get("scale_attn_weights", True)),
             scale_attn_by_inverse_layer_idx=bool(config.get("scale_attn_by_inverse_layer_idx", False)),
@@ -80,7 +80,8 @@ class GPT2:
         named = {name.removeprefix("transformer."): tensor for name, tensor in weights.items()}
         self._token_embedding = _weight(named, "wte.weight", (config.vocab_size, config.n_embd))
         self._position_embedding = _weight(named, "wpe.weight", (config.n_positions, config.n_embd))
-        self._final_norm = tuple(_weight(named, f"ln_f.{part}", (config.n_embd,)) for part in ("weight", "bias"))
+        self._norm_weight = _weight(named, "ln_f.weight", (config.n_embd,))
+        self._norm_bias = _weight(named, "ln_f.bias", (config.n_embd,))
         self._head = named.get("lm_head.weight", self._token_embedding)
         if self._head.shape != self._token_embedding.shape:
             raise ModelFormatError("lm_head.weight does not match the vocabulary", "download the model again")
@@ -121,8 +122,8 @@ class GPT2:
         for layer, block in enumerate(self._blocks):
             hidden = block.forward(hidden, cache, layer, mask)
         cache.advance(length)
-        width = (self.config.n_embd,)
-        last = F.layer_norm(hidden[:, -1], width, *self._final_norm, self.config.layer_norm_epsilon)
+        width, epsilon = self.config.n_embd, self.config.layer_norm_epsilon
+        last = F.layer_norm(hidden[:, -1], (width,), self._norm_weight, self._norm_bias, epsilon)
         return F.linear(last, self._head)
 
     def _block(self, named: Mapping[str, Tensor], layer: int) -> _Block:
@@ -136,7 +137,7 @@ class GPT2:
         return _Block(self.config, layer, tensors)
 
     def _distinct_weights(self) -> list[Tensor]:
-        tensors = [self._token_embedding, self._position_embedding, *self._final_norm]
+        tensors = [self._token_embedding, self._position_embedding, self._norm_weight, self._norm_bias]
         tensors += [] if self._head is self._token_embedding else [self._head]
         return tensors + [tensor for block in self._blocks for tensor in block.weights]
 
@@ -189,6 +190,7 @@ def _weight(named: Mapping[str, Tensor], name: str, shape: tuple[int, ...]) -> T
     if tuple(named[name].shape) != shape:
         found = "×".join(map(str, named[name].shape))
         raise ModelFormatError(
-            f"{name} is {found}, the config says {'×'.join(map(str, shape))}", "config.json and weights do not belong together"
+            f"{name} is {found}, the config says {'×'.join(map(str, shape))}",
+            "config.json and weights do not belong together",
         )
     return named[name]

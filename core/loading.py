@@ -95,7 +95,8 @@ def load_pair_classifier(
     architectures = config.get("architectures") or ["none"]
     if not str(architectures[0]).endswith("ForSequenceClassification"):
         raise ModelFormatError(
-            f"{resolved.name} is a {architectures[0]}, not a sequence classifier", "use starter/mrpc or another MRPC model"
+            f"{resolved.name} is a {architectures[0]}, not a sequence classifier",
+            "use starter/mrpc or another MRPC model",
         )
     weight_files(resolved)
     progress("importing transformers", 0.1)
@@ -118,7 +119,7 @@ def load_pair_classifier(
 def _read_weights(
     resolved: ResolvedModel, device: torch.device, dtype: torch.dtype, progress: ProgressCallback
 ) -> dict[str, Tensor]:
-    """Every float tensor of the model's safetensors, on the device in the dtype wanted; mapped where nothing changes."""
+    """Every tensor of the model's safetensors, on the device in the dtype wanted; mapped where nothing changes."""
     weights: dict[str, Tensor] = {}
     files = weight_files(resolved)
     try:
@@ -131,7 +132,9 @@ def _read_weights(
                     if not name.endswith((".attn.bias", ".attn.masked_bias")):  # mask buffers of old checkpoints
                         weights[name] = file.get_tensor(name).to(device=device, dtype=dtype)
     except (SafetensorError, OSError, RuntimeError) as error:
-        raise ModelFormatError(f"the weights of {resolved.name} cannot be read: {error}", "download them again") from None
+        raise ModelFormatError(
+            f"the weights of {resolved.name} cannot be read: {error}", "download them again"
+        ) from None
     return weights
 
 
@@ -141,7 +144,8 @@ def _transformers_causal(
     architectures = config.get("architectures") or ["none"]
     if not str(architectures[0]).endswith(("ForCausalLM", "LMHeadModel")):
         raise ModelFormatError(
-            f"{resolved.name} is a {architectures[0]}, which does not continue text", "use starter/gpt2 or another causal model"
+            f"{resolved.name} is a {architectures[0]}, which does not continue text",
+            "use starter/gpt2 or another causal model",
         )
     weight_files(resolved)
     from transformers import AutoModelForCausalLM  # costs seconds; GPT-2 does without it

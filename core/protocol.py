@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from enum import Enum
-from functools import cache
 from typing import Any, TypeAlias, get_args, get_origin, get_type_hints
 
 from core.records import (
@@ -230,22 +229,32 @@ def decode(line: bytes) -> Request | Event:
     payload = json.loads(line)
     if not isinstance(payload, dict) or payload.get("type") not in _MESSAGES:
         raise ValueError(f"not a message: {line[:200]!r}")
-    kind = _MESSAGES[payload.pop("type")]
-    message: Request | Event = _reader(kind)(payload)
+    name = payload.pop("type")
+    if name not in _readers:
+        _readers[name] = _record_reader(_MESSAGES[name])
+    message: Request | Event = _readers[name](payload)
     return message
 
 
-@cache
-def _reader(kind: Any) -> Callable[[Any], Any]:
+_readers: dict[str, Callable[[Any], Any]] = {}
+"""What `_record_reader` made, by message name."""
+
+
+def _reader_of(kind: Any) -> Callable[[Any], Any]:
     """A function that turns a JSON value into a value of type `kind`."""
-    origin, args = get_origin(kind), get_args(kind)
-    if is_dataclass(kind):
-        hints = get_type_hints(kind)
-        readers = {field.name: _reader(hints[field.name]) for field in fields(kind)}
-        return lambda value: kind(**{name: readers[name](item) for name, item in value.items()})
-    if origin is tuple:
-        item_reader = _reader(args[0])
+    if get_origin(kind) is tuple:
+        item_reader = _reader_of(get_args(kind)[0])
         return lambda value: tuple(item_reader(item) for item in value)
-    if isinstance(kind, type) and issubclass(kind, Enum):
+    if not isinstance(kind, type):
+        raise TypeError(f"no message holds a {kind!r}")
+    if is_dataclass(kind):
+        return _record_reader(kind)
+    if issubclass(kind, Enum):
         return kind
     return lambda value: value
+
+
+def _record_reader(kind: type[Any]) -> Callable[[Any], Any]:
+    hints = get_type_hints(kind)
+    readers = {field.name: _reader_of(hints[field.name]) for field in fields(kind)}
+    return lambda value: kind(**{name: readers[name](item) for name, item in value.items()})

@@ -85,12 +85,14 @@ def resolve(name: str) -> ResolvedModel:
         return _resolve_outside(name)
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise ModelNotFoundError(f"model {name!r} cannot be read: {reason}", "check the path and its permissions") from None
+        raise ModelNotFoundError(
+            f"model {name!r} cannot be read: {reason}", "check the path and its permissions"
+        ) from None
 
 
 def _resolve_outside(name: str) -> ResolvedModel:
     folder = Path(name).expanduser()
-    looks_like_path = name.startswith((".", "~", "/")) or os.sep != "/" and os.sep in name
+    looks_like_path = name.startswith((".", "~", "/")) or (os.sep != "/" and os.sep in name)
     if folder.is_dir() and (looks_like_path or (folder / "config.json").exists()):
         return ResolvedModel(name, Source.FOLDER, folder.resolve())
     if folder.is_file():
@@ -164,7 +166,7 @@ def weight_files(model: ResolvedModel) -> list[Path]:
     """The safetensors files that hold the model's weights.
 
     Raises:
-        ModelFormatError: there are none, an index names a missing one or one outside the model, or only pickles are there.
+        ModelFormatError: there are none but pickles, or an index names a missing one or one outside the model.
     """
     index, single = model.folder / "model.safetensors.index.json", model.folder / "model.safetensors"
     try:

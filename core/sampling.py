@@ -20,6 +20,8 @@ CUT_RULES = tuple(CutRule)
 
 _CUT_CODE = {rule: code for code, rule in enumerate(CUT_RULES)}
 _LOWEST = torch.finfo(torch.float32).min
+_SMALLEST = torch.finfo(torch.float32).tiny
+"""A divisor below it is 0 to the kernels, and 0 / 0 is no logit."""
 
 
 def penalize_repetition(logits: Tensor, seen_ids: Sequence[int], penalty: float) -> Tensor:
@@ -32,7 +34,8 @@ def penalize_repetition(logits: Tensor, seen_ids: Sequence[int], penalty: float)
     """
     ids = torch.tensor(sorted(set(seen_ids)), dtype=torch.long, device=logits.device)
     seen = logits[ids]
-    return logits.index_copy(0, ids, torch.where(seen < 0, seen * penalty, seen / penalty))
+    penalized = torch.where(seen < 0, seen * penalty, seen / max(penalty, _SMALLEST)).clamp(_LOWEST, -_LOWEST)
+    return logits.index_copy(0, ids, torch.where(torch.isneginf(seen), seen, penalized))
 
 
 def ban_repeated_ngrams(logits: Tensor, seen_ids: Sequence[int], size: int) -> Tensor:
@@ -58,7 +61,7 @@ def ban_repeated_ngrams(logits: Tensor, seen_ids: Sequence[int], size: int) -> T
 
 def scale_temperature(logits: Tensor, temperature: float) -> Tensor:
     """Divide by the temperature (TemperatureLogitsWarper), maximum subtracted first so that nothing overflows."""
-    scaled = (logits - logits.amax(-1, keepdim=True)) / temperature
+    scaled = (logits - logits.amax(-1, keepdim=True)) / max(temperature, _SMALLEST)
     return torch.where(torch.isneginf(logits), logits, scaled.clamp_min(_LOWEST))
 
 

@@ -7,10 +7,10 @@ from typing import ClassVar
 from textual.app import App
 from textual.binding import Binding, BindingType
 
-from core.client import EngineClient
+from core.client import Engine, EngineClient
 from core.registry import DEFAULT_GENERATOR
 from tui.commands import MainCommands
-from tui.screen import Engine, MainScreen, Target
+from tui.screen import MainScreen, Target
 
 
 class NlpTui(App[None]):

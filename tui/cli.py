@@ -12,7 +12,6 @@ import secrets
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
@@ -48,6 +47,16 @@ class Parser(argparse.ArgumentParser):
         sys.exit(EXIT_USAGE)
 
 
+class _Version(argparse.Action):
+    """Prints the version; looks it up only then."""
+
+    def __call__(self, *_: object) -> NoReturn:
+        from importlib.metadata import version  # costs more than the rest of the parser
+
+        print(f"nlp-tui {version('nlp-tui')}")
+        sys.exit(0)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command, or the app when none is named; returns the exit code."""
     for stream in (sys.stdout, sys.stderr):
@@ -72,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def build_parser() -> Parser:
     """The parser of the whole command line."""
     parser = Parser(prog="nlp-tui", description="See transformer language models work.", allow_abbrev=False)
-    parser.add_argument("--version", action="version", version=f"nlp-tui {version('nlp-tui')}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     parser.add_argument("-p", "--prompt", default="", help="open the app with this prompt")
     _add_model_options(parser, DEFAULT_GENERATOR)
     parser.set_defaults(run=_run_app)
@@ -92,7 +101,9 @@ def build_parser() -> Parser:
 
     tokens = _command(commands, "tokens", "how a text splits into tokens", _run_tokens)
     _add_text(tokens, "text")
-    tokens.add_argument("--tokenizer", default="gpt2", metavar="NAME", help="gpt2, bert-base-uncased, a model or folder")
+    tokens.add_argument(
+        "--tokenizer", default="gpt2", metavar="NAME", help="gpt2, bert-base-uncased, a model or folder"
+    )
 
     similar = _command(commands, "similar", "how similar two sentences are", _run_similar)
     similar.add_argument("first", metavar="A")
@@ -186,7 +197,9 @@ def _read_text(options: argparse.Namespace, what: str) -> str:
         EngineError: the file cannot be read.
     """
     if (options.text is None) == (options.file is None):
-        raise InputError(f"the {what} is missing" if options.text is None else f"the {what} is given twice", "give it once")
+        raise InputError(
+            f"the {what} is missing" if options.text is None else f"the {what} is given twice", "give it once"
+        )
     if options.file is None and options.text != "-":
         return check_not_empty(check_encodable(options.text, f"the {what}"), f"the {what}")
     source = "standard input" if options.file is None else options.file

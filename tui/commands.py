@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
@@ -37,10 +38,10 @@ class MainCommands(Provider):
         yield "Clear the conversation", "Forget every turn on screen", screen.conversation.clear
         yield "Tokens: switch view", "Both, the generator's, BERT's, special tokens", screen.tokens.action_switch
         for preset in PRESETS:
-            yield f"Sampling: {preset}", "Use these settings", lambda name=preset: screen.sampling.use_preset(name)
+            yield f"Sampling: {preset}", "Use these settings", partial(screen.sampling.use_preset, preset)
         for model, note in _causal_models():
-            yield f"Model: {model}", note, lambda name=model: _use_model(screen, name)
-        yield "Model: another…", "A folder or a hub name in the cache", lambda: _ask_for_model(screen)
+            yield f"Model: {model}", note, partial(_use_model, screen, model)
+        yield "Model: another…", "A folder or a hub name in the cache", partial(_ask_for_model, screen)
 
 
 def _causal_models() -> Iterator[tuple[str, str]]:

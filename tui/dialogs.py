@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Button, Input, Markdown, Static
+from textual.widgets import Button, Input, Static
 
 from core.text import visible
 
@@ -42,6 +42,8 @@ class HelpDialog(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """The text, in a frame that scrolls."""
+        from textual.widgets import Markdown  # its parser is not needed for the first frame
+
         with VerticalScroll(classes="dialog"):
             yield Markdown(f"{self._help_text}\n{KEYS_HELP}")
 

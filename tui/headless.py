@@ -83,7 +83,9 @@ def next_tokens(prompt: str, params: SamplingParams, target: Target, top: int, t
                 print_json(asdict(candidate)) if target.json else print(_candidate_row(candidate))
 
     if not target.json:
-        print(f"{'rank':>5} {'id':>6}  {'token':<18} {'logit':>8} {'model':>7} {'final':>7} {'cumul.':>7}  kept or cut by")
+        print(
+            f"{'rank':>5} {'id':>6}  {'token':<18} {'logit':>8} {'model':>7} {'final':>7} {'cumul.':>7}  kept or cut by"
+        )
     return _converse(request, take)
 
 

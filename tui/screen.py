@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from textual import events, on, work
 from textual.app import ComposeResult
@@ -16,19 +16,31 @@ from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widgets import Footer, Tab, Tabs
 
-from core.client import Reply
+from core.client import Engine, Reply
 from core.errors import EngineError, EngineStoppedError, PromptTooLongError
-from core.protocol import Compare, Compared, Generate, Load, Loaded, Next, Progress, RunStarted, SequenceDone, TokenGenerated
-from core.records import FinishReason, RunStats, SamplingParams
+from core.protocol import (
+    Compare,
+    Compared,
+    Generate,
+    Load,
+    Loaded,
+    Progress,
+    RunStarted,
+    SequenceDone,
+    TokenGenerated,
+)
+from core.records import SamplingParams
 from core.registry import DEFAULT_PARAPHRASER
 from tui.dialogs import ChoiceDialog, HelpDialog
 from tui.live_tokens import LiveTokens
-from tui.panes.conversation import ConversationPane, Turn
+from tui.panes.conversation import ConversationPane, Turn, describe_ending, describe_way
 from tui.panes.prompt import PromptPane
 from tui.panes.sampling import SamplingPane
 from tui.panes.similarity import SimilarityPane
 from tui.panes.status import StatusLine
 from tui.panes.tokens import TokensPane
+
+_PANES = ("conversation", "tokens", "sampling", "similarity")
 
 WIDE_COLUMNS, WIDE_ROWS = 100, 30
 """From this size on all panes are side by side; below, they fold into tabs."""
@@ -36,18 +48,8 @@ WIDE_COLUMNS, WIDE_ROWS = 100, 30
 REPAINT_S = 0.05
 """How often streamed text is painted at most."""
 
-
-class Engine(Protocol):
-    """What the screen needs of `core.client.EngineClient`."""
-
-    async def start(self) -> None:
-        """Start the engine process."""
-
-    async def send(self, request: Load | Generate | Next | Compare) -> Reply:
-        """Send a request."""
-
-    async def close(self) -> None:
-        """End the engine process."""
+RESTARTS = 3
+"""How often an engine that dies before it has loaded a model is started again by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +84,19 @@ class MainScreen(Screen[None]):
 
     folded = reactive(False, toggle_class="-folded")
     """Whether the terminal is too small for all panes at once."""
-    pane = reactive("conversation")
+    pane = reactive("conversation", init=False)
     """The pane that is shown when folded."""
     target: reactive[Target] = reactive(Target(""))
     run: reactive[Reply | None] = reactive(None)
     """The run under way."""
 
     def __init__(self, engine: Engine, target: Target, prompt: str = "") -> None:
-        super().__init__()
+        super().__init__(classes="-show-conversation")  # set before styles are worked out, which is what costs
         self._engine = engine
         self.set_reactive(MainScreen.target, target)
         self._first_prompt = prompt
         self._turn: Turn | None = None
+        self._restarts_left = RESTARTS
         self._live_tokens = LiveTokens(self)
 
     def compose(self) -> ComposeResult:
@@ -129,9 +132,9 @@ class MainScreen(Screen[None]):
 
     def watch_pane(self, pane: str) -> None:
         """Show one pane when folded."""
-        for name in _PANES:
-            self.set_class(name == pane, f"-show-{name}")
-        if self.is_mounted:
+        with self.app.batch_update():
+            for name in _PANES:
+                self.set_class(name == pane, f"-show-{name}")
             self.query_one(Tabs).active = f"tab-{pane}"
 
     def watch_target(self, target: Target) -> None:
@@ -217,25 +220,22 @@ class MainScreen(Screen[None]):
         try:
             reply = await self._engine.send(Load(0, target.model, target.device, target.dtype))
             async for event in reply:
-                if isinstance(event, Progress) and self.run is None:
+                if isinstance(event, Progress):
                     self._say(f"loading {event.fraction:.0%} {event.stage}")
                 elif isinstance(event, Loaded):
                     self.status.model = event.info
-                    if self.run is None:
-                        self._say("ready")
-        except EngineStoppedError:
-            # Whatever was running reports it; loading again restarts the engine without being asked.
-            self._restart_once()
+                    self._restarts_left = RESTARTS
+                    self._say("ready")
         except EngineError as error:
             self._say_failure(error)
+            if isinstance(error, EngineStoppedError):
+                self._restart_engine()
 
     @work(exclusive=True, group="generate", exit_on_error=False)
     async def _generate(self, prompt: str, turn: Turn, *, truncate: bool = False) -> None:
         """Stream one run into a turn."""
-        params = self._run_params()
-        began = turn.outputs[0] if turn.prompt != prompt else ""
+        params, target = self._run_params(), self.target
         try:
-            target = self.target
             request = Generate(0, target.model, prompt, params, target.device, target.dtype, truncate)
             self.run = reply = await self._engine.send(request)
             await self._stream(reply, turn, params)
@@ -246,11 +246,9 @@ class MainScreen(Screen[None]):
             turn.note(str(error), failed=True)
             self._say_failure(error)
             if isinstance(error, EngineStoppedError):
-                self.load_model()
+                self._restart_engine()
         finally:
             self.run = None
-            if not turn.outputs[0]:
-                turn.outputs[0] = began
 
     @work(exclusive=True, group="compare", exit_on_error=False)
     async def compare(self, first: str, second: str) -> None:
@@ -287,21 +285,20 @@ class MainScreen(Screen[None]):
                     self._say(f"loading {event.fraction:.0%} {event.stage}")
                 case RunStarted():
                     self.status.model = event.info
-                    turn.expect(params.num_return_sequences)
-                    turn.note(_way(params))
+                    turn.begin(params.num_return_sequences, describe_way(params))
                     self._say("generating")
                 case TokenGenerated():
-                    step, count = event.step, count + 1
-                    turn.append(step.sequence, step.text)
+                    step, count, now = event.step, count + 1, time.monotonic()
                     first_s = first_s or step.elapsed_s
-                    if time.monotonic() - painted_s >= REPAINT_S:
-                        painted_s = time.monotonic()
-                        turn.repaint()
+                    due = now - painted_s >= REPAINT_S
+                    turn.append(step.sequence, step.text, paint=due)
+                    if due:
+                        painted_s = now
                         rate = (count - 1) / (step.elapsed_s - first_s) if step.elapsed_s > first_s else 0.0
                         self._show_speed(rate, first_s)
                 case SequenceDone():
                     ends.append(event)
-                    turn.append(event.sequence, event.text[len(event.text) :])
+                    turn.finish(event.sequence, event.text)
         self._conclude(turn, params, ends)
 
     def _conclude(self, turn: Turn, params: SamplingParams, ends: list[SequenceDone]) -> None:
@@ -313,7 +310,7 @@ class MainScreen(Screen[None]):
         end = ends[-1]
         self._show_speed(end.stats.tokens_per_s, end.stats.ttft_s)
         self.status.context = f"{end.stats.context_used:,} / {end.stats.n_positions:,}"
-        turn.note(f"{_ending(end.finish_reason, end.stats)} · {_way(params)}")
+        turn.note(f"{describe_ending(end.finish_reason, end.stats)} · {describe_way(params)}")
 
     async def _offer_truncation(self, error: PromptTooLongError, prompt: str, turn: Turn) -> None:
         self._say("ready")
@@ -326,12 +323,11 @@ class MainScreen(Screen[None]):
         seed = self.sampling.fixed_seed
         return self.sampling.params.changed(seed=secrets.randbelow(2**31) if seed is None else seed, candidates=0)
 
-    def _restart_once(self) -> None:
-        if self._engine_restarts < 3:
-            self._engine_restarts += 1
+    def _restart_engine(self) -> None:
+        """Load again, which starts the process anew, unless it keeps dying."""
+        if self._restarts_left:
+            self._restarts_left -= 1
             self.load_model()
-
-    _engine_restarts = 0
 
     def _show_speed(self, tokens_per_s: float, ttft_s: float) -> None:
         self.status.speed = f"{tokens_per_s:.1f} tok/s, TTFT {ttft_s * 1000:.0f} ms"
@@ -343,21 +339,3 @@ class MainScreen(Screen[None]):
     def _say_failure(self, error: EngineError) -> None:
         self.status.failed = True
         self.status.state = error.message
-
-
-_PANES = ("conversation", "tokens", "sampling", "similarity")
-
-
-def _way(params: SamplingParams) -> str:
-    return "greedy" if params.greedy else f"seed {params.seed}"
-
-
-def _ending(reason: FinishReason, stats: RunStats) -> str:
-    tokens = f"{stats.new_tokens} tokens"
-    match reason:
-        case FinishReason.CONTEXT:
-            return f"{tokens} · context full ({stats.n_positions:,} positions), ctrl+n goes on with its end"
-        case FinishReason.CANCELLED:
-            return f"{tokens} · stopped by you, ctrl+n writes on"
-        case _:
-            return f"{tokens} · ended by {reason}"

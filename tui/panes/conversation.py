@@ -10,7 +10,11 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
+from core.records import FinishReason, RunStats, SamplingParams
 from core.text import visible
+
+PROMPT_SHOWN = 2_000
+"""How many characters of a long prompt are painted: its end."""
 
 
 class Turn(Static):
@@ -21,6 +25,7 @@ class Turn(Static):
         self.prompt = prompt
         self.outputs: list[str] = [""]
         """One text for each sequence; kept when a run fails or is stopped."""
+        self._written_before = ""
         self._note = note
         self._failed = False
 
@@ -33,30 +38,35 @@ class Turn(Static):
         """The prompt and the first continuation, as a next run would read them."""
         return self.prompt + self.outputs[0]
 
-    def expect(self, sequences: int) -> None:
-        """Make room for several continuations."""
-        self.outputs = [*self.outputs, *[""] * sequences][:sequences]
+    def begin(self, sequences: int, note: str) -> None:
+        """A run starts: every sequence goes on after what the first one wrote before."""
+        self._written_before = self.outputs[0]
+        self.outputs = [self._written_before] * sequences
+        self.note(note)
 
-    def append(self, sequence: int, text: str) -> None:
-        """Add text to one continuation; `note` or `repaint` paints it."""
+    def append(self, sequence: int, text: str, *, paint: bool) -> None:
+        """Add text to one continuation."""
         self.outputs[sequence] += text
+        if paint:
+            self._paint()
 
-    def repaint(self) -> None:
-        """Paint what was appended."""
-        self._paint()
+    def finish(self, sequence: int, text: str) -> None:
+        """One continuation is complete: this is all that the run added to it."""
+        self.outputs[sequence] = self._written_before + text
 
     def note(self, text: str, *, failed: bool = False) -> None:
-        """Replace the line about the run."""
+        """Replace the line about the run, and paint."""
         self._note, self._failed = text, failed
         self._paint()
 
     def _paint(self) -> None:
-        several = len(self.outputs) > 1
-        prompt = (visible(self.prompt, layout=True), "bold $text-accent")
+        hidden = len(self.prompt) - PROMPT_SHOWN
+        before = f"… {hidden:,} characters before …\n" if hidden > 0 else ""
+        prompt = visible(self.prompt[-PROMPT_SHOWN:], layout=True)
         parts: list[Content | str | tuple[str, str]] = []
         for number, output in enumerate(self.outputs, start=1):
-            parts.append((f"{number} ", "$text-muted") if several else "")
-            parts += [prompt, visible(output, layout=True), "\n"]
+            parts.append((f"{number} " if len(self.outputs) > 1 else "", "$text-muted"))
+            parts += [(before, "$text-muted"), (prompt, "bold $text-accent"), visible(output, layout=True), "\n"]
         style = "$text-error" if self._failed else "$text-muted"
         self.update(Content.assemble(*parts, (visible(self._note), style)))
 
@@ -95,3 +105,20 @@ string, the context limit, or you.
     def clear(self) -> None:
         """Forget every turn."""
         self.query(Turn).remove()
+
+
+def describe_way(params: SamplingParams) -> str:
+    """How a run chooses, in a word."""
+    return "greedy" if params.greedy else f"seed {params.seed}"
+
+
+def describe_ending(reason: FinishReason, stats: RunStats) -> str:
+    """Why a run ended, and what can be done then."""
+    tokens = f"{stats.new_tokens} tokens"
+    match reason:
+        case FinishReason.CONTEXT:
+            return f"{tokens} · context full ({stats.n_positions:,} positions), ctrl+n goes on with its end"
+        case FinishReason.CANCELLED:
+            return f"{tokens} · stopped by you, ctrl+n writes on"
+        case _:
+            return f"{tokens} · ended by {reason}"

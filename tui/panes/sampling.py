@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Grid, Horizontal, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
@@ -29,7 +29,7 @@ _STEPS = {
     "num_return_sequences": 1,
 }
 _HINTS = {
-    "temperature": "0 greedy · 1 off",
+    "temperature": "0 is greedy",
     "top_k": "0 off",
     "top_p": "1 off",
     "min_p": "0 off",
@@ -83,14 +83,14 @@ class SamplingPane(VerticalScroll, can_focus=False):
 # Sampling
 
 The model gives every token of its vocabulary a probability; sampling decides which of them may be drawn. They act in \
-this order: repetition_penalty, no_repeat_ngram_size, temperature (low is bold, high is wild), top_k (the k likeliest), \
-top_p (the smallest set with that mass), min_p (at least that fraction of the best), typical_p.
+this order: repetition_penalty, no_repeat_ngram_size, temperature (low is bold, high is wild), top_k (the k \
+likeliest), top_p (the smallest set with that mass), min_p (at least that fraction of the best), typical_p.
 
 Type a number or press up and down; a value out of range is refused at the field and the last good one stays. The \
 same seed with the same settings writes the same text; an empty seed takes a new one each run.
 """
 
-    params: reactive[SamplingParams] = reactive(SamplingParams)
+    params: reactive[SamplingParams] = reactive(SamplingParams, init=False)
     fixed_seed: reactive[int | None] = reactive(None)
     """The seed typed in; None takes a new one each run."""
 
@@ -104,22 +104,21 @@ same seed with the same settings writes the same text; an empty seed takes a new
         """Presets, one row a setting, and a line for what is wrong."""
         with Horizontal(id="presets"):
             for name in PRESETS:
-                yield Button(name, id=f"preset-{name}", compact=True)
+                active = "-active" if name == self._active_preset() else ""
+                yield Button(name, id=f"preset-{name}", compact=True, classes=active)
             yield Checkbox("sample", self.params.do_sample, id="setting-do_sample", compact=True)
         yield Static("", id="sampling-error")
-        for name in _STEPS:
-            with Horizontal(classes="setting"):
-                yield Label(name)
+        with Grid(id="settings"):
+            for name in _STEPS:
+                yield Label(name, id=f"label-{name}")
                 yield SettingInput(name, f"{getattr(self.params, name):g}")
                 yield Label(_HINTS[name], classes="hint")
-        with Horizontal(classes="setting"):
             yield Label("seed")
             yield Input(placeholder="new", id="setting-seed", compact=True)
-            yield Label("empty: new each run", classes="hint")
-        with Horizontal(classes="setting"):
+            yield Label("empty: new", classes="hint")
             yield Label("stop_strings")
             yield Input(placeholder="none", id="setting-stop_strings", compact=True)
-            yield Label("a | b, \\n is a line", classes="hint")
+            yield Label("a | b", classes="hint")
 
     def use_preset(self, name: str) -> None:
         """Take a preset's samplers; lengths, seed and stop strings stay."""
@@ -149,8 +148,7 @@ same seed with the same settings writes the same text; an empty seed takes a new
             button.set_class(button.id == f"preset-{active}", "-active")
         for name in ("temperature", "top_k", "top_p", "min_p", "typical_p", "num_return_sequences"):
             inert = self.params.greedy and not (name == "temperature" and self.params.temperature == 0)
-            for field in self.query(f"#setting-{name}"):
-                field.parent.set_class(inert, "-inert")  # type: ignore[union-attr]
+            self.query_one(f"#label-{name}").set_class(inert, "-inert")
 
     @on(Button.Pressed)
     def _press_preset(self, event: Button.Pressed) -> None:

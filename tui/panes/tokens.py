@@ -17,7 +17,7 @@ from textual.widgets import Static
 from core.records import TokenPiece
 from core.text import visible
 from core.tokenization import Scheme, SpecialToken
-from tui.panes.token_view import TokenView
+from tui.token_view import TokenView
 
 
 class Breakdown(StrEnum):
@@ -40,8 +40,8 @@ class TokensPane(Vertical):
 # Tokens
 
 Models read numbers, not words: a tokenizer cuts the text into pieces of a fixed vocabulary, each with an id. GPT-2's \
-byte-level BPE keeps every byte and marks a leading space (`·` here, `Ġ` in its vocabulary); BERT's WordPiece lowers the \
-case, adds [CLS] and [SEP], and marks a piece that continues a word with `##`.
+byte-level BPE keeps every byte and marks a leading space (`·` here, `Ġ` in its vocabulary); BERT's WordPiece lowers \
+the case, adds [CLS] and [SEP], and marks a piece that continues a word with `##`.
 
 Arrow keys walk the tokens and the line below says everything about one; `s` switches between both lists, one of them, \
 and the table of special tokens. A character that needs several tokens shows as `한 1/3`.
@@ -50,10 +50,10 @@ and the table of special tokens. A character that needs several tokens shows as 
     generator_view = query_one("#generator-tokens", TokenView)
     wordpiece_view = query_one("#wordpiece-tokens", TokenView)
 
-    breakdown: reactive[Breakdown] = reactive(Breakdown.BOTH)
+    breakdown: reactive[Breakdown] = reactive(Breakdown.BOTH, init=False)
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's own name
-        super().__init__(id=id)
+        super().__init__(id=id, classes=f"-{Breakdown.BOTH}")
         self.border_title = "Tokens · F3"
         self.border_subtitle = "s switches"
 

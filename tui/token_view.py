@@ -7,13 +7,13 @@ from typing import ClassVar
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
+from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
-from textual import events
 
 from core.records import TokenPiece
 from core.text import visible
@@ -93,7 +93,10 @@ class TokenView(ScrollView, can_focus=True):
                 break
             same += 1
         labels = [chip_label(piece, source) for piece in pieces[same:]]
-        widths = [(label, max(cell_len(label), len(str(piece.id))) + 1) for label, piece in zip(labels, pieces[same:], strict=True)]
+        widths = [
+            (label, max(cell_len(label), len(str(piece.id))) + 1)
+            for label, piece in zip(labels, pieces[same:], strict=True)
+        ]
         self._labels = [*self._labels[:same], *widths]
         self._pieces = pieces
         self._wrap()
