@@ -6,7 +6,7 @@ such a model is loaded.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -19,7 +19,7 @@ class Cache(Protocol):
     length: int
 
     def truncate(self, length: int) -> None:
-        """Forget everything from position `length` on."""
+        """Forget everything from position `length` on, or more, where a cache cannot be cut back that far."""
 
     def keep_rows(self, rows: Sequence[int]) -> None:
         """Keep these batch rows, in this order; a row may be named twice."""
@@ -48,15 +48,20 @@ class CausalModel(Protocol):
 class TransformersCache:
     """A transformers `DynamicCache` with the methods of `Cache`."""
 
-    def __init__(self, cache: Any) -> None:
-        self.cache = cache
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self.cache = make()
         self.length = 0
 
     def truncate(self, length: int) -> None:
-        """Forget everything from position `length` on."""
-        if length < self.length:
+        """Forget everything from position `length` on, or all of it when a sliding window has already moved."""
+        if length >= self.length:
+            return
+        try:
             self.cache.crop(length - self.length)
             self.length = length
+        except RuntimeError:  # transformers' word for "what that would need is no longer kept"
+            self.cache, self.length = self._make(), 0
 
     def keep_rows(self, rows: Sequence[int]) -> None:
         """Keep these batch rows, in this order; a row may be named twice."""
@@ -86,7 +91,7 @@ class TransformersModel:
         """An empty cache for one sequence."""
         from transformers import DynamicCache  # transformers costs seconds and only this class of model needs it
 
-        return TransformersCache(DynamicCache(config=self._model.config))
+        return TransformersCache(lambda: DynamicCache(config=self._model.config))
 
     def forward(self, ids: Tensor, cache: TransformersCache) -> Tensor:
         """Read (B, T) ids after those in the cache; return the (B, V) logits of the next token."""

@@ -138,6 +138,8 @@ class EngineClient:
         async with self._starting:
             if self.pid is not None:
                 return
+            if self._process is not None and self._process.returncode is not None:
+                self._report_death(self._process.returncode)  # its reader may not have come to it yet
             try:
                 self._process = await asyncio.create_subprocess_exec(
                     *(sys.executable, "-P", "-m", "core.worker"),
@@ -151,10 +153,8 @@ class EngineClient:
             except OSError as error:
                 raise EngineStoppedError(f"the engine cannot be started: {error.strerror}") from None
             self._stderr.clear()
-            self._readers = [
-                asyncio.create_task(self._read_events(self._process)),
-                asyncio.create_task(self._read_stderr(self._process)),
-            ]
+            stderr_reader = asyncio.create_task(self._read_stderr(self._process))
+            self._readers = [asyncio.create_task(self._read_events(self._process, stderr_reader)), stderr_reader]
 
     async def send(self, request: Load | Generate | Next | Compare) -> Reply:
         """Send a request; its id is replaced by a fresh one.
@@ -204,13 +204,18 @@ class EngineClient:
         if self._process is not None and self._process.stdin is not None and not self._process.stdin.is_closing():
             self._process.stdin.write(encode(message))
 
-    async def _read_events(self, process: asyncio.subprocess.Process) -> None:
+    async def _read_events(self, process: asyncio.subprocess.Process, stderr_reader: asyncio.Task[None]) -> None:
         assert process.stdout is not None
         async for line in process.stdout:
-            self._deliver(decode(line))
+            try:
+                event = decode(line)
+            except ValueError:
+                self._keep_output(line)  # the half line of a killed process, or what was printed before the worker ran
+            else:
+                self._deliver(event)
         status = await process.wait()
+        await asyncio.gather(stderr_reader, return_exceptions=True)
         if process is self._process:
-            await asyncio.gather(*self._readers[1:], return_exceptions=True)
             self._report_death(status)
 
     def _deliver(self, event: Event | Load | Generate | Next | Compare | Cancel) -> None:
@@ -226,9 +231,12 @@ class EngineClient:
     async def _read_stderr(self, process: asyncio.subprocess.Process) -> None:
         assert process.stderr is not None
         while chunk := await process.stderr.read(_STDERR_KEPT):
-            self._stderr.append(chunk)
-            while sum(map(len, self._stderr)) - len(self._stderr[0]) >= _STDERR_KEPT:
-                self._stderr.popleft()
+            self._keep_output(chunk)
+
+    def _keep_output(self, chunk: bytes) -> None:
+        self._stderr.append(chunk[-_STDERR_KEPT:])
+        while sum(map(len, self._stderr)) - len(self._stderr[0]) >= _STDERR_KEPT:
+            self._stderr.popleft()
 
     def _report_death(self, status: int) -> None:
         """Tell every open request why the process is gone."""

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from statistics import median, quantiles
+from statistics import fmean, median, quantiles
 
 import torch
 from torch import Tensor
@@ -22,6 +22,9 @@ from core.errors import InputError, PromptTooLongError
 from core.loading import LoadedCausal
 from core.records import FinishReason, RunStats, SamplingParams, StepRecord
 from core.tokenization import TextStream
+
+_LARGEST_EXPONENT = 700.0
+"""e to this is about the largest number there is; a token the model held for impossible would pass it."""
 
 
 @dataclass(slots=True)
@@ -40,7 +43,7 @@ class PrefixCache:
             shared += 1
         self.cache.truncate(shared)
         self.ids = list(ids)
-        return list(ids[shared:])
+        return list(ids[self.cache.length :])
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +258,7 @@ class Decoder:
             itl_p99_s=quantiles(gaps, n=100, method="inclusive")[-1] if len(gaps) > 1 else sum(gaps),
             tokens_per_s=after_first / decode_s if decode_s > 0 else 0.0,
             prompt_tokens_per_s=len(self._prompt_ids) / self._prefill_s if self._prefill_s else 0.0,
-            perplexity=math.exp(-sum(sequence.logprobs) / len(sequence.logprobs)) if sequence.logprobs else 0.0,
+            perplexity=math.exp(min(-fmean(sequence.logprobs), _LARGEST_EXPONENT)) if sequence.logprobs else 0.0,
             prompt_tokens=len(self._prompt_ids),
             new_tokens=len(sequence.ids),
             context_used=len(self._prompt_ids) + len(sequence.ids),

@@ -37,8 +37,8 @@ def pick_device(wanted: str = "auto") -> torch.device:
     available = available_devices()
     if wanted == "auto":
         return torch.device(available[0])
-    kind, _, index = wanted.partition(":")
-    if kind not in DEVICES or (index and not index.isdigit()):
+    kind, colon, index = wanted.partition(":")
+    if kind not in DEVICES or (colon and not (index.isascii() and index.isdigit())):
         raise DeviceError(f"device {wanted!r} is not one of auto, {', '.join(DEVICES)}", f"use --device {available[0]}")
     count = torch.cuda.device_count() if kind == "cuda" else 1
     if kind not in available or (index and int(index) >= count):

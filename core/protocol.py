@@ -226,13 +226,14 @@ def decode(line: bytes) -> Request | Event:
     Raises:
         ValueError: the line is no message.
     """
-    payload = json.loads(line)
-    if not isinstance(payload, dict) or payload.get("type") not in _MESSAGES:
-        raise ValueError(f"not a message: {line[:200]!r}")
-    name = payload.pop("type")
-    if name not in _readers:
-        _readers[name] = _record_reader(_MESSAGES[name])
-    message: Request | Event = _readers[name](payload)
+    try:
+        payload = json.loads(line)
+        name = payload.pop("type")
+        if name not in _readers:
+            _readers[name] = _record_reader(_MESSAGES[name])
+        message: Request | Event = _readers[name](payload)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"not a message: {line[:200]!r}") from error
     return message
 
 

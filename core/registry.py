@@ -83,7 +83,7 @@ def resolve(name: str) -> ResolvedModel:
         return ResolvedModel(name, Source.STARTER, STARTER_FOLDER / name.removeprefix("starter/"))
     try:
         return _resolve_outside(name)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: `~name` of a user there is not
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise ModelNotFoundError(
             f"model {name!r} cannot be read: {reason}", "check the path and its permissions"
@@ -130,16 +130,28 @@ def cached_snapshot(name: str) -> Path | None:
 
 
 def cached_models() -> list[ResolvedModel]:
-    """Every model in the Hugging Face cache that has a config, by name."""
-    if not hub_cache().is_dir():
+    """Every model in the Hugging Face cache that has a config, by name; those that cannot be read are left out.
+
+    Raises:
+        ModelNotFoundError: the cache itself cannot be read.
+    """
+    try:
+        entries = [entry.name for entry in hub_cache().iterdir() if entry.name.startswith("models--")]
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    names = sorted(
-        entry.name.removeprefix("models--").replace("--", "/")
-        for entry in hub_cache().iterdir()
-        if entry.name.startswith("models--")
-    )
-    found = ((name, cached_snapshot(name)) for name in names)
+    except OSError as error:
+        reason = f"the Hugging Face cache {hub_cache()} cannot be read: {error.strerror}"
+        raise ModelNotFoundError(reason, "check its permissions") from None
+    names = sorted(entry.removeprefix("models--").replace("--", "/") for entry in entries)
+    found = ((name, _readable_snapshot(name)) for name in names)
     return [ResolvedModel(name, Source.CACHE, folder) for name, folder in found if folder is not None]
+
+
+def _readable_snapshot(name: str) -> Path | None:
+    try:
+        return cached_snapshot(name)
+    except (OSError, ValueError):
+        return None
 
 
 def read_config(model: ResolvedModel) -> dict[str, Any]:

@@ -45,8 +45,8 @@ _PANES = ("conversation", "tokens", "sampling", "similarity")
 WIDE_COLUMNS, WIDE_ROWS = 100, 30
 """From this size on all panes are side by side; below, they fold into tabs."""
 
-REPAINT_S = 0.05
-"""How often streamed text is painted at most."""
+SPEED_S = 0.2
+"""How often the speed of a run is shown anew at most."""
 
 RESTARTS = 3
 """How often an engine that dies before it has loaded a model is started again by itself."""
@@ -65,7 +65,7 @@ class MainScreen(Screen[None]):
     """Conversation, prompt, tokens, sampling, similarity and status on one screen."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", "Stop/back", tooltip="Stop the run, else go back to the prompt", priority=True),
+        Binding("escape", "back", "Stop", tooltip="Stop the run, else go back to the prompt", priority=True),
         Binding("f1", "help", "Help", tooltip="Explain the focused pane"),
         Binding("f2", "show_pane('conversation')", "Conversation", show=False),
         Binding("f3", "show_pane('tokens')", "Tokens", show=False),
@@ -277,7 +277,7 @@ class MainScreen(Screen[None]):
     # -- helpers ------------------------------------------------------------------------------------------------------
 
     async def _stream(self, reply: Reply, turn: Turn, params: SamplingParams) -> None:
-        painted_s, first_s, count = 0.0, 0.0, 0
+        shown_s, first_s, count = 0.0, 0.0, 0
         ends: list[SequenceDone] = []
         async for event in reply:
             match event:
@@ -290,10 +290,9 @@ class MainScreen(Screen[None]):
                 case TokenGenerated():
                     step, count, now = event.step, count + 1, time.monotonic()
                     first_s = first_s or step.elapsed_s
-                    due = now - painted_s >= REPAINT_S
-                    turn.append(step.sequence, step.text, paint=due)
-                    if due:
-                        painted_s = now
+                    turn.append(step.sequence, step.text)
+                    if now - shown_s >= SPEED_S:
+                        shown_s = now
                         rate = (count - 1) / (step.elapsed_s - first_s) if step.elapsed_s > first_s else 0.0
                         self._show_speed(rate, first_s)
                 case SequenceDone():

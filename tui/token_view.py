@@ -131,6 +131,14 @@ class TokenView(ScrollView, can_focus=True):
         self.refresh()
         self.post_message(self.TokenHighlighted(self, self._at_cursor()))
 
+    def on_focus(self) -> None:
+        """Say which token the cursor stands on."""
+        self.post_message(self.TokenHighlighted(self, self._at_cursor()))
+
+    def on_blur(self) -> None:
+        """Nothing is looked at any more."""
+        self.post_message(self.TokenHighlighted(self, None))
+
     def on_resize(self) -> None:
         """Wrap anew when the width changed."""
         if self.scrollable_content_region.width != self._wrapped_width:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.timer import Timer
 from textual.widgets import Static
 
 from core.records import FinishReason, RunStats, SamplingParams
 from core.text import visible
+
+REPAINT_S = 0.05
+"""How often streamed text is painted at most."""
 
 PROMPT_SHOWN = 2_000
 """How many characters of a long prompt are painted: its end."""
@@ -28,6 +33,8 @@ class Turn(Static):
         self._written_before = ""
         self._note = note
         self._failed = False
+        self._painted_s = 0.0
+        self._paint_later: Timer | None = None
 
     def on_mount(self) -> None:
         """Paint the prompt at once."""
@@ -44,11 +51,15 @@ class Turn(Static):
         self.outputs = [self._written_before] * sequences
         self.note(note)
 
-    def append(self, sequence: int, text: str, *, paint: bool) -> None:
-        """Add text to one continuation."""
+    def append(self, sequence: int, text: str) -> None:
+        """Add text to one continuation; it is painted at once, or soon when something was painted just now."""
         self.outputs[sequence] += text
-        if paint:
-            self._paint()
+        if self._paint_later is None:
+            wait_s = self._painted_s + REPAINT_S - time.monotonic()
+            if wait_s <= 0:
+                self._paint()
+            else:
+                self._paint_later = self.set_timer(wait_s, self._paint)
 
     def finish(self, sequence: int, text: str) -> None:
         """One continuation is complete: this is all that the run added to it."""
@@ -60,6 +71,10 @@ class Turn(Static):
         self._paint()
 
     def _paint(self) -> None:
+        if self._paint_later is not None:
+            self._paint_later.stop()
+            self._paint_later = None
+        self._painted_s = time.monotonic()
         hidden = len(self.prompt) - PROMPT_SHOWN
         before = f"… {hidden:,} characters before …\n" if hidden > 0 else ""
         prompt = visible(self.prompt[-PROMPT_SHOWN:], layout=True)
@@ -89,6 +104,8 @@ A line under each turn says why it ended: *eos* (the model chose its end token),
 string, the context limit, or you.
 """
 
+    _following = True
+
     def compose(self) -> ComposeResult:
         """An empty conversation says what to do."""
         self.border_title = "Conversation"
@@ -98,9 +115,19 @@ string, the context limit, or you.
         """Begin a turn at the bottom and show it."""
         self.query("#conversation-empty").remove()
         turn = Turn(prompt, note)
+        self._following = True
         self.mount(turn)
-        self.anchor()
         return turn
+
+    def watch_virtual_size(self) -> None:
+        """Stay at the bottom while text comes, unless the user has scrolled up."""
+        if self._following:
+            self.scroll_end(animate=False)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Follow again once the bottom is reached."""
+        super().watch_scroll_y(old_value, new_value)
+        self._following = new_value >= self.max_scroll_y
 
     def clear(self) -> None:
         """Forget every turn."""
@@ -114,7 +141,7 @@ def describe_way(params: SamplingParams) -> str:
 
 def describe_ending(reason: FinishReason, stats: RunStats) -> str:
     """Why a run ended, and what can be done then."""
-    tokens = f"{stats.new_tokens} tokens"
+    tokens = f"{stats.new_tokens} token{'' if stats.new_tokens == 1 else 's'}"
     match reason:
         case FinishReason.CONTEXT:
             return f"{tokens} · context full ({stats.n_positions:,} positions), ctrl+n goes on with its end"

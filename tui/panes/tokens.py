@@ -93,12 +93,8 @@ and the table of special tokens. A character that needs several tokens shows as 
             pieces: the tokens.
             source: the text they come from.
         """
-        counts = f"{len(pieces):,} tokens"
-        if view is Breakdown.GENERATOR:
-            counts += f" · {len(source):,} characters · {len(source.encode()):,} bytes"
-        elif any(piece.special for piece in pieces):
-            counts += f" with {' '.join(dict.fromkeys(piece.token for piece in pieces if piece.special))}"
-        heading = Content.assemble((f"{visible(name)} {scheme}", "bold"), f"  {visible(counts)}")
+        heading = Content.assemble((f"{len(pieces):,} tokens", "bold"), f" · {visible(name)} {scheme}")
+        self.border_title = f"Tokens · F3 · {len(source):,} characters, {len(source.encode()):,} bytes"
         self.query_one(f"#{view}-heading", Static).update(heading)
         self.query_one(f"#{view}-tokens", TokenView).show(pieces, source)
 
@@ -114,7 +110,7 @@ and the table of special tokens. A character that needs several tokens shows as 
     def _describe(self, event: TokenView.TokenHighlighted) -> None:
         event.stop()
         piece = event.piece
-        if piece is None or not event.view.has_focus:
+        if piece is None or self.screen.focused is not event.view:
             self._explain_marks()
             return
         marks = {"special token": piece.special, "not in the vocabulary": piece.unknown}
@@ -128,5 +124,5 @@ and the table of special tokens. A character that needs several tokens shows as 
         self.query_one("#token-detail", Static).update(Content(detail))
 
     def _explain_marks(self) -> None:
-        text = "· leading space (Ġ)   ↵ line end   ## continues a word   한 1/3 part of a character"
+        text = "·=space(Ġ) ↵=line end ##=continues 1/3=part"
         self.query_one("#token-detail", Static).update(Content(text))

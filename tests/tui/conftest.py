@@ -1,0 +1,77 @@
+"""The app under test: a fake engine, a size, and waiting for a condition instead of for time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from tokenizers import Tokenizer
+
+from core.tokenization import TextTokenizer
+from tests.tui.fake_engine import FakeEngine
+from tui.app import NlpTui
+from tui.screen import MainScreen
+
+
+@dataclass
+class Running:
+    """An app that runs in a test."""
+
+    app: NlpTui
+    engine: FakeEngine
+    pilot: Pilot[None]
+
+    @property
+    def screen(self) -> MainScreen:
+        """The main screen, also while a dialog lies over it."""
+        screen = self.app.screen_stack[0]
+        assert isinstance(screen, MainScreen)
+        return screen
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Let the app run until something is true."""
+        for _ in range(400):
+            if condition():
+                return
+            await self.pilot.pause(0.005)
+        raise AssertionError(f"never came true; state: {self.screen.status.state!r}")
+
+    async def type(self, text: str) -> None:
+        """Press the keys of a text."""
+        await self.pilot.press(*("space" if character == " " else character for character in text))
+
+
+@cache
+def read_tokenizer(name: str, folder: Path) -> TextTokenizer:
+    """A tokenizer, read once for all tests."""
+    return TextTokenizer(name, Tokenizer.from_file(str(folder / "tokenizer.json")))
+
+
+Launch = Callable[..., AbstractAsyncContextManager[Running]]
+
+
+@pytest.fixture
+def launch(monkeypatch: pytest.MonkeyPatch) -> Launch:
+    """Start the app: `async with launch() as running`."""
+    monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
+    monkeypatch.setattr(TextTokenizer, "from_folder", read_tokenizer)
+
+    @asynccontextmanager
+    async def start(
+        size: tuple[int, int] = (120, 40), prompt: str = "", engine: FakeEngine | None = None, ready: bool = True
+    ) -> AsyncIterator[Running]:
+        fake = engine or FakeEngine()
+        app = NlpTui(prompt=prompt, engine=fake)
+        async with app.run_test(size=size, notifications=True) as pilot:
+            running = Running(app, fake, pilot)
+            if ready:
+                await running.until(lambda: running.screen.status.state == "ready")
+                await running.until(lambda: running.screen.tokens.generator_view.pieces is not None)
+            yield running
+
+    return start
