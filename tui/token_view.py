@@ -29,6 +29,8 @@ def chip_label(piece: TokenPiece, source: str) -> str:
         piece: the token.
         source: the text it comes from.
     """
+    if piece.unknown:
+        return f"{piece.token} {visible(piece.text)}"
     whole_character = source[piece.start : piece.end].strip()
     if piece.parts > 1 and "\\x" in piece.text:
         return f"{visible(whole_character)} {piece.part}/{piece.parts}"
@@ -168,7 +170,7 @@ class TokenView(ScrollView, can_focus=True):
         gap = Segment(" ", self.rich_style)
         if row == 1:
             return [Segment(str(piece.id).ljust(width - 1), self.get_component_rich_style("token--id")), gap]
-        kind = "special" if piece.special else "unknown" if piece.unknown else "odd" if index % 2 else "even"
+        kind = "unknown" if piece.unknown else "special" if piece.special else "odd" if index % 2 else "even"
         style = self.get_component_rich_style(f"token--{kind}")
         if index == self.cursor and self.has_focus:
             style += self.get_component_rich_style("token--cursor") + Style(underline=True)
