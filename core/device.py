@@ -16,6 +16,7 @@ DTYPES: dict[str, torch.dtype] = {
     "float16": torch.float16,
     "bfloat16": torch.bfloat16,
 }
+"""The precisions that are a dtype of torch; `int8` is not."""
 
 
 def available_devices() -> tuple[str, ...]:
@@ -48,11 +49,11 @@ def pick_device(wanted: str = "auto") -> torch.device:
     return torch.device(wanted)
 
 
-def pick_dtype(wanted: str, device: torch.device) -> torch.dtype:
-    """The number format to compute in.
+def pick_precision(wanted: str, device: torch.device) -> str:
+    """The precision to compute in.
 
     Args:
-        wanted: `auto` for float32 on cpu and mps and half precision on cuda and xpu, or a key of `DTYPES`.
+        wanted: `auto` for float32 on cpu and mps and half precision on cuda and xpu, a key of `DTYPES`, or `int8`.
         device: where it will be used.
 
     Raises:
@@ -60,11 +61,11 @@ def pick_dtype(wanted: str, device: torch.device) -> torch.dtype:
     """
     if wanted == "auto":
         if device.type in ("cpu", "mps"):
-            return torch.float32
-        return torch.bfloat16 if device.type == "xpu" or torch.cuda.is_bf16_supported() else torch.float16
-    if wanted not in DTYPES:
+            return "float32"
+        return "bfloat16" if device.type == "xpu" or torch.cuda.is_bf16_supported() else "float16"
+    if wanted not in DTYPES and not (wanted == "int8" and device.type == "cpu"):
         raise DeviceError(f"dtype {wanted!r} is not available on {device.type}", f"use one of {', '.join(DTYPES)}")
-    return DTYPES[wanted]
+    return wanted
 
 
 def use_all_cores() -> int:

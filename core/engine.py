@@ -14,7 +14,7 @@ import torch
 
 from core.choosing import rank_candidates
 from core.decoding import Decoder, PrefixCache, SequenceEnd, fit_prompt, read_prompt
-from core.device import pick_device, pick_dtype, use_all_cores
+from core.device import pick_device, pick_precision, use_all_cores
 from core.loading import LoadedCausal, ProgressCallback, load_causal, load_pair_classifier
 from core.protocol import (
     Candidates,
@@ -46,7 +46,7 @@ Model = TypeVar("Model")
 class _Slot(Generic[Model]):
     """The one model of a kind that is kept."""
 
-    def __init__(self, loader: Callable[[ResolvedModel, torch.device, torch.dtype, ProgressCallback], Model]) -> None:
+    def __init__(self, loader: Callable[[ResolvedModel, torch.device, str, ProgressCallback], Model]) -> None:
         self._loader = loader
         self._key: tuple[str, str, str] | None = None
         self._model: Model | None = None
@@ -61,9 +61,9 @@ class _Slot(Generic[Model]):
             return self._model, False
         resolved = resolve(request.model)
         device = pick_device(request.device)
-        dtype = pick_dtype(request.dtype, device)
+        precision = pick_precision(request.dtype, device)
         self._model = self._key = None  # the old weights go before the new ones come
-        self._model = self._loader(resolved, device, dtype, progress)
+        self._model = self._loader(resolved, device, precision, progress)
         self._key = (request.model, request.device, request.dtype)
         return self._model, True
 

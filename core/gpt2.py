@@ -1,7 +1,7 @@
 """A lean GPT-2 forward, any size of the family, from `config.json` and safetensors without importing transformers.
 
-Weights stay in the checkpoint's own [in, out] layout, so `addmm` uses them as they lie in the mapped file. Equal to
-transformers 5.23 `GPT2LMHeadModel` in evaluation mode to 1e-4 in float32 (modeling_gpt2.py).
+How a linear layer is stored and multiplied is the business of `core.linear`. Equal to transformers 5.23
+`GPT2LMHeadModel` in evaluation mode to 1e-4 in float32 (modeling_gpt2.py).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from core.errors import ModelFormatError
 from core.kv_cache import KVCache
+from core.linear import Activation, Factory, Linear, PlainLinear
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,7 @@ class GPT2Config:
     layer_norm_epsilon: float
     scale_attn_weights: bool
     scale_attn_by_inverse_layer_idx: bool
-    exact_gelu: bool
-    """The error-function gelu instead of GPT-2's tanh approximation."""
+    activation: Activation
 
     @classmethod
     def from_json(cls, config: Mapping[str, Any]) -> GPT2Config:
@@ -55,23 +55,28 @@ class GPT2Config:
             layer_norm_epsilon=float(config.get("layer_norm_epsilon", 1e-5)),
             scale_attn_weights=bool(config.get("scale_attn_weights", True)),
             scale_attn_by_inverse_layer_idx=bool(config.get("scale_attn_by_inverse_layer_idx", False)),
-            exact_gelu=_ACTIVATIONS[activation] == "none",
+            activation=_ACTIVATIONS[activation],
         )
 
 
-_ACTIVATIONS = {"gelu_new": "tanh", "gelu_pytorch_tanh": "tanh", "gelu_fast": "tanh", "gelu": "none"}
-
-_BLOCK_WEIGHTS = (
-    *("ln_1.weight", "ln_1.bias", "attn.c_attn.weight", "attn.c_attn.bias", "attn.c_proj.weight", "attn.c_proj.bias"),
-    *("ln_2.weight", "ln_2.bias", "mlp.c_fc.weight", "mlp.c_fc.bias", "mlp.c_proj.weight", "mlp.c_proj.bias"),
-)
+_ACTIVATIONS: dict[str, Activation] = {
+    "gelu_new": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "gelu_fast": "gelu_tanh",
+    "gelu": "gelu",
+}
 
 
 class GPT2:
     """GPT-2's weights and forward pass."""
 
-    def __init__(self, config: GPT2Config, weights: Mapping[str, Tensor]) -> None:
+    def __init__(self, config: GPT2Config, weights: Mapping[str, Tensor], linear: Factory = PlainLinear) -> None:
         """Take the weights by their checkpoint names, with or without the `transformer.` prefix.
+
+        Args:
+            config: the sizes.
+            weights: tensors by name.
+            linear: makes the linear layers, the head included.
 
         Raises:
             ModelFormatError: one is missing or has another shape than the config says.
@@ -80,13 +85,17 @@ class GPT2:
         named = {name.removeprefix("transformer."): tensor for name, tensor in weights.items()}
         self._token_embedding = _weight(named, "wte.weight", (config.vocab_size, config.n_embd))
         self._position_embedding = _weight(named, "wpe.weight", (config.n_positions, config.n_embd))
-        self._norm_weight = _weight(named, "ln_f.weight", (config.n_embd,))
-        self._norm_bias = _weight(named, "ln_f.bias", (config.n_embd,))
-        self._head = named.get("lm_head.weight", self._token_embedding)
-        if self._head.shape != self._token_embedding.shape:
-            raise ModelFormatError("lm_head.weight does not match the vocabulary", "download the model again")
-        self._blocks = [self._block(named, layer) for layer in range(config.n_layer)]
-        self.parameters = sum(tensor.numel() for tensor in self._distinct_weights())
+        self._final_norm = _norm(named, "ln_f", config)
+        self._blocks = [_Block(named, layer, config, linear) for layer in range(config.n_layer)]
+        self.parameters = self._token_embedding.numel() + self._position_embedding.numel() + 2 * config.n_embd
+        self.parameters += sum(block.parameters for block in self._blocks)
+        head = self._token_embedding  # tied, unless the checkpoint has a head of its own
+        if "lm_head.weight" in named:
+            head = _weight(named, "lm_head.weight", (config.vocab_size, config.n_embd))
+            tied = head.data_ptr() == self._token_embedding.data_ptr() or torch.equal(head, self._token_embedding)
+            self.parameters += 0 if tied else head.numel()
+        self._head = linear(head.t(), None, "none")
+        self._probe_weights = named["h.0.mlp.c_fc.weight"], named["h.0.mlp.c_fc.bias"]
 
     @property
     def n_positions(self) -> int:
@@ -98,23 +107,28 @@ class GPT2:
         """Where the weights lie."""
         return self._token_embedding.device
 
+    def probe_weights(self) -> tuple[Tensor, Tensor]:
+        """An [in, out] weight and a bias of the commonest shape, to time kinds of linear layers on."""
+        return self._probe_weights
+
     def new_cache(self) -> KVCache:
         """An empty cache for one sequence."""
         config = self.config
         head_width = config.n_embd // config.n_head
         return KVCache(config.n_layer, config.n_head, head_width, config.n_positions, self._token_embedding)
 
-    def forward(self, ids: Tensor, cache: KVCache) -> Tensor:
+    def forward(self, ids: Tensor, cache: KVCache, *, every_position: bool = False) -> Tensor:
         """Read tokens after those in the cache.
 
         Args:
             ids: (B, T) token ids; B is the cache's batch.
             cache: gains T positions.
+            every_position: return (B, T, V), the logits after each of the tokens.
 
         Returns:
             (B, V) logits of the token after the last one.
         """
-        length = ids.shape[1]
+        batch, length = ids.shape
         cache.reserve(length)
         positions = self._position_embedding[cache.length : cache.length + length]
         hidden = F.embedding(ids, self._token_embedding) + positions  # (B, T, D)
@@ -122,47 +136,40 @@ class GPT2:
         for layer, block in enumerate(self._blocks):
             hidden = block.forward(hidden, cache, layer, mask)
         cache.advance(length)
-        width, epsilon = self.config.n_embd, self.config.layer_norm_epsilon
-        last = F.layer_norm(hidden[:, -1], (width,), self._norm_weight, self._norm_bias, epsilon)
-        return F.linear(last, self._head)
-
-    def _block(self, named: Mapping[str, Tensor], layer: int) -> _Block:
-        width = self.config.n_embd
-        inner = named.get(f"h.{layer}.mlp.c_fc.bias", torch.empty(4 * width)).shape[0]
-        shapes: list[tuple[int, ...]] = [(width,), (width,), (width, 3 * width), (3 * width,), (width, width), (width,)]
-        shapes += [(width,), (width,), (width, inner), (inner,), (inner, width), (width,)]
-        tensors = [
-            _weight(named, f"h.{layer}.{name}", shape) for name, shape in zip(_BLOCK_WEIGHTS, shapes, strict=True)
-        ]
-        return _Block(self.config, layer, tensors)
-
-    def _distinct_weights(self) -> list[Tensor]:
-        tensors = [self._token_embedding, self._position_embedding, self._norm_weight, self._norm_bias]
-        tensors += [] if self._head is self._token_embedding else [self._head]
-        return tensors + [tensor for block in self._blocks for tensor in block.weights]
+        rows = hidden.reshape(batch * length, -1) if every_position else hidden[:, -1]
+        logits = self._head(_normed(rows, self._final_norm, self.config))
+        return logits.view(batch, length, -1) if every_position else logits
 
 
 class _Block:
     """One transformer layer: attention and MLP, each behind its layer norm, each added to the stream."""
 
-    def __init__(self, config: GPT2Config, layer: int, weights: list[Tensor]) -> None:
-        self.weights = weights
-        self._heads = config.n_head
-        self._epsilon = config.layer_norm_epsilon
-        self._gelu = "none" if config.exact_gelu else "tanh"
-        head_width = config.n_embd // config.n_head
-        self._scale = 1 / math.sqrt(head_width) if config.scale_attn_weights else 1.0
+    def __init__(self, named: Mapping[str, Tensor], layer: int, config: GPT2Config, linear: Factory) -> None:
+        width, prefix = config.n_embd, f"h.{layer}."
+        inner = named[f"{prefix}mlp.c_fc.bias"].shape[0] if f"{prefix}mlp.c_fc.bias" in named else 4 * width
+        self._config = config
+        self._norm_1, self._norm_2 = (_norm(named, f"{prefix}{name}", config) for name in ("ln_1", "ln_2"))
+
+        def layer_of(name: str, into: int, out: int, activation: Activation = "none") -> Linear:
+            weight = _weight(named, f"{prefix}{name}.weight", (into, out))
+            return linear(weight, _weight(named, f"{prefix}{name}.bias", (out,)), activation)
+
+        self._qkv = layer_of("attn.c_attn", width, 3 * width)
+        self._attention_out = layer_of("attn.c_proj", width, width)
+        self._mlp_in = layer_of("mlp.c_fc", width, inner, config.activation)
+        self._mlp_out = layer_of("mlp.c_proj", inner, width)
+        linears = (self._qkv, self._attention_out, self._mlp_in, self._mlp_out)
+        self.parameters = 4 * width + sum(one.parameters for one in linears)
+        self._scale = 1 / math.sqrt(width // config.n_head) if config.scale_attn_weights else 1.0
         if config.scale_attn_by_inverse_layer_idx:
             self._scale /= layer + 1
 
     def forward(self, hidden: Tensor, cache: KVCache, layer: int, mask: Tensor | None) -> Tensor:
         """(B, T, D) to (B, T, D)."""
-        norm_1, bias_1, qkv_weight, qkv_bias, out_weight, out_bias = self.weights[:6]
-        norm_2, bias_2, fc_weight, fc_bias, proj_weight, proj_bias = self.weights[6:]
         batch, length, width = hidden.shape
-        flat = hidden.view(batch * length, width)  # (B·T, D)
-        normed = F.layer_norm(flat, (width,), norm_1, bias_1, self._epsilon)
-        qkv = torch.addmm(qkv_bias, normed, qkv_weight).view(batch, length, 3, self._heads, width // self._heads)
+        heads = self._config.n_head
+        rows = hidden.view(batch * length, width)  # (B·T, D)
+        qkv = self._qkv(_normed(rows, self._norm_1, self._config)).view(batch, length, 3, heads, width // heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)  # 3 × (B, H, T, D/H)
         keys, values = cache.append(layer, key, value)
         # One new token, or a prompt from the start, need no mask tensor.
@@ -170,11 +177,18 @@ class _Block:
         attended = F.scaled_dot_product_attention(
             query, keys, values, attn_mask=mask, is_causal=causal, scale=self._scale
         )
-        attended = attended.transpose(1, 2).reshape(batch * length, width)
-        flat = flat + torch.addmm(out_bias, attended, out_weight)
-        normed = F.layer_norm(flat, (width,), norm_2, bias_2, self._epsilon)
-        inner = F.gelu(torch.addmm(fc_bias, normed, fc_weight), approximate=self._gelu)
-        return (flat + torch.addmm(proj_bias, inner, proj_weight)).view(batch, length, width)
+        rows = rows + self._attention_out(attended.transpose(1, 2).reshape(batch * length, width))
+        rows = rows + self._mlp_out(self._mlp_in(_normed(rows, self._norm_2, self._config)))
+        return rows.view(batch, length, width)
+
+
+def _norm(named: Mapping[str, Tensor], name: str, config: GPT2Config) -> tuple[Tensor, Tensor]:
+    shape = (config.n_embd,)
+    return _weight(named, f"{name}.weight", shape), _weight(named, f"{name}.bias", shape)
+
+
+def _normed(rows: Tensor, norm: tuple[Tensor, Tensor], config: GPT2Config) -> Tensor:
+    return F.layer_norm(rows, (config.n_embd,), norm[0], norm[1], config.layer_norm_epsilon)
 
 
 def _causal_mask(length: int, past: int, device: torch.device) -> Tensor | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,11 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from core.causal import CausalModel, TransformersModel
-from core.errors import EngineError, ModelFormatError
+from core.device import DTYPES
+from core.errors import DeviceError, EngineError, ModelFormatError
 from core.gpt2 import GPT2, GPT2Config
-from core.records import ModelInfo
+from core.precision import CALIBRATION_TEXT, measure_error, quickest
+from core.records import ModelInfo, PrecisionError
 from core.registry import ResolvedModel, read_config, weight_files
 from core.tokenization import TextTokenizer
 
@@ -46,31 +48,33 @@ class LoadedPairClassifier:
 
 
 def load_causal(
-    resolved: ResolvedModel, device: torch.device, dtype: torch.dtype, progress: ProgressCallback
+    resolved: ResolvedModel, device: torch.device, precision: str, progress: ProgressCallback
 ) -> LoadedCausal:
     """Load a causal language model.
 
     Args:
         resolved: where it is.
         device: where it goes.
-        dtype: the number format of its weights there.
+        precision: as `device.pick_precision` gives it.
         progress: told of every step.
 
     Raises:
         ModelFormatError: the folder holds no usable causal model.
+        DeviceError: the precision cannot be had for this kind of model.
     """
     began = time.perf_counter()
     config = read_config(resolved)
     progress("reading the tokenizer", 0.0)
     tokenizer = TextTokenizer.from_folder(resolved.name, resolved.folder)
+    error, note = PrecisionError(), ""
     if config.get("model_type") == "gpt2":
-        gpt2_config = GPT2Config.from_json(config)
-        weights = _read_weights(resolved, device, dtype, progress)
-        model: CausalModel = GPT2(gpt2_config, weights)
-        vocab_size = gpt2_config.vocab_size
+        model, actual, error = _gpt2(resolved, config, device, precision, tokenizer, progress)
+        note = f"{precision} is no quicker than float32 here, so float32 is used" if actual != precision else ""
+        vocab_size = model.config.vocab_size
+        causal: CausalModel = model
     else:
         progress("importing transformers", 0.2)
-        model = _transformers_causal(resolved, config, device, dtype)
+        actual, causal = precision, _transformers_causal(resolved, config, device, precision)
         vocab_size = int(config.get("vocab_size", tokenizer.vocab_size))
     if tokenizer.vocab_size > vocab_size:
         raise ModelFormatError(
@@ -78,12 +82,37 @@ def load_causal(
             "tokenizer and weights do not belong together",
         )
     progress("ready", 1.0)
-    info = _info(resolved, config, model.parameters, model.n_positions, vocab_size, device, dtype, began)
-    return LoadedCausal(model, tokenizer, info, _eos_ids(config))
+    info = _info(resolved, config, causal.parameters, causal.n_positions, vocab_size, device, actual, began)
+    return LoadedCausal(causal, tokenizer, replace(info, error=error, note=note), _eos_ids(config))
+
+
+def _gpt2(
+    resolved: ResolvedModel,
+    config: dict[str, Any],
+    device: torch.device,
+    precision: str,
+    tokenizer: TextTokenizer,
+    progress: ProgressCallback,
+) -> tuple[GPT2, str, PrecisionError]:
+    """The lean GPT-2, the precision it got, and how far that is from float32."""
+    gpt2_config = GPT2Config.from_json(config)
+    on_cpu = device.type == "cpu"
+    weights = _read_weights(resolved, device, torch.float32 if on_cpu else DTYPES[precision], progress)
+    if not on_cpu:
+        return GPT2(gpt2_config, weights), precision, PrecisionError()
+    progress("preparing the layers", 0.9)
+    plain = GPT2(gpt2_config, weights)
+    actual, factory = quickest(precision, *plain.probe_weights())
+    model = GPT2(gpt2_config, weights, factory)
+    if actual == "float32":
+        return model, actual, PrecisionError()
+    progress("measuring the error of the precision", 0.95)
+    ids = tokenizer.ids(CALIBRATION_TEXT)[: gpt2_config.n_positions]
+    return model, actual, measure_error(plain, model, ids)
 
 
 def load_pair_classifier(
-    resolved: ResolvedModel, device: torch.device, dtype: torch.dtype, progress: ProgressCallback
+    resolved: ResolvedModel, device: torch.device, precision: str, progress: ProgressCallback
 ) -> LoadedPairClassifier:
     """Load a two-label sequence classifier, such as a BERT fine-tuned on MRPC.
 
@@ -104,7 +133,7 @@ def load_pair_classifier(
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     progress("reading the weights", 0.7)
-    model = _from_pretrained(AutoModelForSequenceClassification, resolved, device, dtype)
+    model = _from_pretrained(AutoModelForSequenceClassification, resolved, device, precision)
     tokenizer = _from_pretrained_tokenizer(AutoTokenizer, resolved)
     labels = tuple(model.config.id2label[index] for index in range(model.config.num_labels))
     if len(labels) != 2:
@@ -112,7 +141,7 @@ def load_pair_classifier(
     parameters = sum(weight.numel() for weight in model.parameters())
     positions = int(config.get("max_position_embeddings", 512))
     progress("ready", 1.0)
-    info = _info(resolved, config, parameters, positions, model.config.vocab_size, device, dtype, began)
+    info = _info(resolved, config, parameters, positions, model.config.vocab_size, device, precision, began)
     return LoadedPairClassifier(model, tokenizer, info, labels)
 
 
@@ -139,7 +168,7 @@ def _read_weights(
 
 
 def _transformers_causal(
-    resolved: ResolvedModel, config: dict[str, Any], device: torch.device, dtype: torch.dtype
+    resolved: ResolvedModel, config: dict[str, Any], device: torch.device, precision: str
 ) -> TransformersModel:
     architectures = config.get("architectures") or ["none"]
     if not str(architectures[0]).endswith(("ForCausalLM", "LMHeadModel")):
@@ -150,12 +179,15 @@ def _transformers_causal(
     weight_files(resolved)
     from transformers import AutoModelForCausalLM  # costs seconds; GPT-2 does without it
 
-    model = _from_pretrained(AutoModelForCausalLM, resolved, device, dtype)
+    model = _from_pretrained(AutoModelForCausalLM, resolved, device, precision)
     positions = int(config.get("max_position_embeddings") or config.get("n_positions") or 2048)
     return TransformersModel(model, positions)
 
 
-def _from_pretrained(auto_class: Any, resolved: ResolvedModel, device: torch.device, dtype: torch.dtype) -> Any:
+def _from_pretrained(auto_class: Any, resolved: ResolvedModel, device: torch.device, precision: str) -> Any:
+    if precision not in DTYPES:
+        raise DeviceError(f"{precision} is available for GPT-2 models only", f"use one of {', '.join(DTYPES)}")
+    dtype = DTYPES[precision]
     try:
         model = auto_class.from_pretrained(
             resolved.folder, dtype=dtype, local_files_only=True, trust_remote_code=False, use_safetensors=True
@@ -184,7 +216,7 @@ def _info(
     n_positions: int,
     vocab_size: int,
     device: torch.device,
-    dtype: torch.dtype,
+    precision: str,
     began: float,
 ) -> ModelInfo:
     return ModelInfo(
@@ -196,7 +228,7 @@ def _info(
         n_positions=n_positions,
         vocab_size=vocab_size,
         device=str(device),
-        dtype=str(dtype).removeprefix("torch."),
+        dtype=precision,
         load_s=time.perf_counter() - began,
     )
 

@@ -267,6 +267,18 @@ class RunStats:
 
 
 @dataclass(frozen=True, slots=True)
+class PrecisionError:
+    """How far a model's rounded weights take it from float32, measured on this model and machine."""
+
+    kl: float = 0.0
+    """Mean KL divergence of the next-token distributions from float32's, nats."""
+    top1_agreement: float = 1.0
+    """Share of positions at which the most likely token is the same."""
+    positions: int = 0
+    """How many positions were compared; 0 when nothing is rounded or nothing was measured."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelInfo:
     """A model that is loaded."""
 
@@ -280,7 +292,11 @@ class ModelInfo:
     vocab_size: int
     device: str
     dtype: str
+    """The precision in use: float32, float16, bfloat16 or int8."""
     load_s: float
+    error: PrecisionError = PrecisionError()
+    note: str = ""
+    """What the user should know of how it was loaded, such as a precision that was not used."""
 
 
 @dataclass(frozen=True, slots=True)
