@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from core.errors import EngineError
-from core.records import Candidate, CutRule, SamplingParams
+from core.records import Candidate, CutRule, SamplingParams, StepRecord
 from core.sampling import CUT_RULES, draw, penalize, warp
 from core.tokenization import TextTokenizer
 
@@ -35,6 +35,26 @@ class Choice:
     kept: int
     kept_mass: float
     candidates: tuple[Candidate, ...]
+
+    def record(self, sequence: int, index: int, text: str, token_bytes: bytes, elapsed_s: float) -> StepRecord:
+        """The record of this choice as the token `index` of a sequence."""
+        return StepRecord(
+            sequence=sequence,
+            index=index,
+            id=self.id,
+            text=text,
+            bytes=token_bytes.hex(),
+            logit=self.logit,
+            logprob=self.logprob,
+            prob=math.exp(self.logprob),
+            rank=self.rank,
+            entropy=self.entropy,
+            final_prob=self.final_prob,
+            kept=self.kept,
+            kept_mass=self.kept_mass,
+            elapsed_s=elapsed_s,
+            candidates=self.candidates,
+        )
 
 
 def choose(
@@ -57,34 +77,40 @@ def choose(
         EngineError: the model gave NaN or nothing finite.
     """
     raw = logits.float()  # (B, V)
-    log_total = raw.logsumexp(-1, keepdim=True)  # (B, 1)
-    if not torch.isfinite(log_total).all():
-        raise EngineError("the model's logits are not numbers (NaN or infinite)", "its weights are broken: use another")
+    log_total = _log_total(raw)  # (B, 1)
     penalized = _penalized(raw, seen_ids, params)
     ids, values = _largest(penalized, params)  # (B, N) each, best first
     final, cut = warp(values, params)
     position = final.argmax(-1, keepdim=True) if params.greedy else draw(final, generators)  # (B, 1)
-    chosen = ids.gather(-1, position)
-    logit = raw.gather(-1, chosen)
     kept = cut == 0
     kept_mass = ((raw.gather(-1, ids) - log_total).exp() * kept).sum(-1, keepdim=True)
-    numbers = torch.cat(
-        [
-            logit.double(),
-            (logit - log_total).double(),
-            (raw > logit).sum(-1, keepdim=True).double() + 1,
-            _entropy_bits(raw, log_total).double(),
-            final.gather(-1, position).double(),
-            kept.sum(-1, keepdim=True).double(),
-            kept_mass.double(),
-        ],
-        dim=-1,
-    ).tolist()
-    tables = _top_candidates(raw, log_total, penalized, ids, final, cut, params, tokenizer)
-    return [
-        Choice(token_id, row[0], row[1], int(row[2]), max(row[3], 0.0), row[4], int(row[5]), row[6], table)
-        for token_id, row, table in zip(chosen.squeeze(-1).tolist(), numbers, tables, strict=True)
-    ]
+    drawn = (final.gather(-1, position), kept.sum(-1, keepdim=True), kept_mass)
+    if penalized is raw and ids.shape[-1] < raw.shape[-1]:  # the head's best are the model's most likely
+        head = slice(params.candidates)
+        tables = _spell(ids[:, head], values[:, head], log_total, final[:, head], cut[:, head], tokenizer)
+    else:
+        tables = _top_candidates(raw, log_total, penalized, ids, final, cut, params, tokenizer)
+    return _describe(raw, log_total, ids.gather(-1, position), drawn, tables)
+
+
+def describe(logits: Tensor, ids: Tensor, params: SamplingParams, tokenizer: TextTokenizer) -> list[Choice]:
+    """What there is to say of tokens chosen in another way than by drawing, as beam search does.
+
+    Args:
+        logits: (B, V) of any float dtype.
+        ids: (B, 1) chosen ids.
+        params: for the number of candidates.
+        tokenizer: spells the candidates.
+    """
+    raw = logits.float()
+    log_total = _log_total(raw)
+    certain = torch.ones_like(log_total)
+    chosen_prob = (raw.gather(-1, ids) - log_total).exp()
+    everything = torch.arange(raw.shape[-1], device=raw.device).expand_as(raw)
+    only = torch.zeros_like(raw).scatter(-1, ids, 1.0)
+    cut = torch.full_like(raw, CUT_RULES.index(CutRule.BEAM_SEARCH), dtype=torch.int8).scatter(-1, ids, 0)
+    tables = _top_candidates(raw, log_total, raw, everything, only, cut, params, tokenizer)
+    return _describe(raw, log_total, ids, (certain, certain, chosen_prob), tables)
 
 
 def rank_candidates(
@@ -100,14 +126,38 @@ def rank_candidates(
         top: how many; the whole vocabulary when larger.
     """
     row = logits.float().unsqueeze(0)  # (1, V)
-    log_total = row.logsumexp(-1, keepdim=True)
-    if not torch.isfinite(log_total).all():
-        raise EngineError("the model's logits are not numbers (NaN or infinite)", "its weights are broken: use another")
+    log_total = _log_total(row)
     penalized = _penalized(row, [seen_ids], params)
     final, cut = warp(penalized, params)
     everything = torch.arange(row.shape[-1], device=row.device).unsqueeze(0)
     wanted = params.changed(candidates=0)
     return _top_candidates(row, log_total, penalized, everything, final, cut, wanted, tokenizer, top)[0]
+
+
+def _log_total(raw: Tensor) -> Tensor:
+    """(B, 1) logarithm of the softmax's denominator."""
+    log_total = raw.logsumexp(-1, keepdim=True)
+    if not torch.isfinite(log_total).all():
+        raise EngineError("the model's logits are not numbers (NaN or infinite)", "its weights are broken: use another")
+    return log_total
+
+
+def _describe(
+    raw: Tensor,
+    log_total: Tensor,
+    chosen: Tensor,
+    drawn: tuple[Tensor, Tensor, Tensor],
+    tables: list[tuple[Candidate, ...]],
+) -> list[Choice]:
+    """Choices from (B, 1) chosen ids and, for each, its final probability, the kept count and the kept mass."""
+    logit = raw.gather(-1, chosen)
+    rank = (raw > logit).sum(-1, keepdim=True) + 1
+    columns = (logit, logit - log_total, rank, _entropy_bits(raw, log_total), *drawn)
+    rows = torch.cat([column.double() for column in columns], dim=-1).tolist()
+    return [
+        Choice(token_id, row[0], row[1], int(row[2]), max(row[3], 0.0), row[4], int(row[5]), row[6], table)
+        for token_id, row, table in zip(chosen.squeeze(-1).tolist(), rows, tables, strict=True)
+    ]
 
 
 def _penalized(raw: Tensor, seen_ids: Sequence[Sequence[int]], params: SamplingParams) -> Tensor:
@@ -159,31 +209,27 @@ def _top_candidates(
     count = min(top or params.candidates, raw.shape[-1])
     if not count:
         return [()] * raw.shape[0]
-    values, best = raw.topk(count, dim=-1)  # (B, K)
+    # As many as the head has, so that ties stand in the same order whichever way was taken.
+    values, best = (column[:, :count] for column in raw.topk(min(max(HEAD_SIZE, count), raw.shape[-1]), dim=-1))
     beyond = CUT_RULES.index(CutRule.GREEDY if params.greedy else CutRule.TOP_K)
     final_of = torch.zeros_like(raw).scatter(-1, ids, final).gather(-1, best)
     cut_of = torch.full_like(raw, beyond, dtype=torch.int8).scatter(-1, ids, cut).gather(-1, best)
     banned = torch.isneginf(penalized.gather(-1, best))  # they left before the head was taken
     cut_of = cut_of.masked_fill(banned, CUT_RULES.index(CutRule.NO_REPEAT_NGRAM))
-    probs = (values - log_total).exp()
-    columns = (best, values, probs, final_of, probs.double().cumsum(-1), cut_of)
+    return _spell(best, values, log_total, final_of, cut_of, tokenizer)
+
+
+def _spell(
+    ids: Tensor, logits: Tensor, log_total: Tensor, final: Tensor, cut: Tensor, tokenizer: TextTokenizer
+) -> list[tuple[Candidate, ...]]:
+    """(B, K) entries, most likely first, as candidates."""
+    probs = (logits - log_total).exp()
+    columns = (ids, logits, probs, final, probs.double().cumsum(-1), cut)
     tables = []
     for rows in zip(*(column.tolist() for column in columns), strict=True):
-        entries = enumerate(zip(*rows, strict=True), start=1)
-        tables.append(
-            tuple(
-                Candidate(
-                    rank,
-                    token_id,
-                    tokenizer.token_text(token_id),
-                    logit,
-                    prob,
-                    final_prob,
-                    min(total, 1.0),
-                    code == 0,
-                    CUT_RULES[code],
-                )
-                for rank, (token_id, logit, prob, final_prob, total, code) in entries
-            )
-        )
+        table = []
+        for rank, (token_id, logit, prob, final_prob, total, code) in enumerate(zip(*rows, strict=True), start=1):
+            text, fate = tokenizer.token_text(token_id), CUT_RULES[code]
+            table.append(Candidate(rank, token_id, text, logit, prob, final_prob, min(total, 1.0), code == 0, fate))
+        tables.append(tuple(table))
     return tables

@@ -98,6 +98,30 @@ def read_prompt(loaded: LoadedCausal, ids: Sequence[int], prefix: PrefixCache) -
         return loaded.model.forward(torch.tensor([rest], device=loaded.model.device), prefix.cache)
 
 
+def finish_reason(
+    loaded: LoadedCausal, params: SamplingParams, prompt_tokens: int, ids: Sequence[int], text: str
+) -> FinishReason | None:
+    """Why a sequence ends with its newest token; None when it goes on.
+
+    Args:
+        loaded: the model.
+        params: the settings.
+        prompt_tokens: how many tokens the prompt has.
+        ids: the new tokens.
+        text: their text.
+    """
+    if ids[-1] in loaded.eos_ids:
+        return FinishReason.EOS
+    if any(stop in text for stop in params.stop_strings):
+        return FinishReason.STOP_STRING
+    if len(ids) >= params.new_token_limit(prompt_tokens):
+        return FinishReason.LENGTH
+    # The newest token needs a position of its own before the next one can be predicted.
+    if prompt_tokens + len(ids) >= loaded.info.n_positions:
+        return FinishReason.CONTEXT
+    return None
+
+
 class _Sequence:
     """One continuation in the making."""
 
@@ -145,7 +169,6 @@ class Decoder:
         self._prefill_s = 0.0
         count = params.num_return_sequences
         self._sequences = [_Sequence(number, params, loaded.tokenizer.stream()) for number in range(count)]
-        self._limit = params.new_token_limit(len(prompt_ids))
 
     def run(self) -> Iterator[StepRecord | SequenceEnd]:
         """Decode until every sequence has ended; sequences that run on share one forward pass a step."""
@@ -191,11 +214,12 @@ class Decoder:
 
     def _record(self, sequence: _Sequence, choice: Choice) -> StepRecord:
         """Add a choice to its sequence and say everything about it."""
-        tokenizer = self._loaded.tokenizer
         sequence.ids.append(choice.id)
         sequence.logprobs.append(choice.logprob)
         text = "" if choice.id in self._loaded.eos_ids else sequence.stream.feed(choice.id)
-        sequence.finish_reason = self._finish_reason(sequence, choice.id, sequence.text + text)
+        sequence.finish_reason = finish_reason(
+            self._loaded, self._params, len(self._prompt_ids), sequence.ids, sequence.text + text
+        )
         if sequence.finish_reason is not None:
             text += sequence.stream.flush()
         sequence.text += text
@@ -203,36 +227,8 @@ class Decoder:
         sequence.times_s.append(elapsed_s)
         if text and not sequence.first_text_s:
             sequence.first_text_s = elapsed_s
-        return StepRecord(
-            sequence=sequence.number,
-            index=len(sequence.ids) - 1,
-            id=choice.id,
-            text=text,
-            bytes=tokenizer.token_bytes(choice.id).hex(),
-            logit=choice.logit,
-            logprob=choice.logprob,
-            prob=math.exp(choice.logprob),
-            rank=choice.rank,
-            entropy=choice.entropy,
-            final_prob=choice.final_prob,
-            kept=choice.kept,
-            kept_mass=choice.kept_mass,
-            elapsed_s=elapsed_s,
-            candidates=choice.candidates,
-        )
-
-    def _finish_reason(self, sequence: _Sequence, token_id: int, text: str) -> FinishReason | None:
-        if token_id in self._loaded.eos_ids:
-            return FinishReason.EOS
-        # A match needs a character of the newest token, but searching the tail costs more code than it saves.
-        if any(stop in text for stop in self._params.stop_strings):
-            return FinishReason.STOP_STRING
-        if len(sequence.ids) >= self._limit:
-            return FinishReason.LENGTH
-        # The newest token needs a position of its own before the next one can be predicted.
-        if len(self._prompt_ids) + len(sequence.ids) >= self._loaded.info.n_positions:
-            return FinishReason.CONTEXT
-        return None
+        token_bytes = self._loaded.tokenizer.token_bytes(choice.id)
+        return choice.record(sequence.number, len(sequence.ids) - 1, text, token_bytes, elapsed_s)
 
     def _finish_all(self, active: list[_Sequence]) -> Iterator[SequenceEnd]:
         for sequence in active:
@@ -247,20 +243,51 @@ class Decoder:
         )
 
     def _stats(self, sequence: _Sequence) -> RunStats:
-        times = sequence.times_s
-        gaps = [later - earlier for earlier, later in pairwise(times)]
+        ends = [other.times_s[-1] for other in self._sequences if other.times_s]
+        decode_s = max(ends, default=0.0) - (sequence.times_s[0] if sequence.times_s else 0.0)
         after_first = sum(max(0, len(other.ids) - 1) for other in self._sequences)
-        decode_s = max((other.times_s[-1] for other in self._sequences if other.times_s), default=0.0)
-        decode_s -= times[0] if times else 0.0
-        return RunStats(
+        return run_stats(
+            times_s=sequence.times_s,
+            logprobs=sequence.logprobs,
             ttft_s=sequence.first_text_s,
-            itl_p50_s=median(gaps) if gaps else 0.0,
-            itl_p99_s=quantiles(gaps, n=100, method="inclusive")[-1] if len(gaps) > 1 else sum(gaps),
             tokens_per_s=after_first / decode_s if decode_s > 0 else 0.0,
-            prompt_tokens_per_s=len(self._prompt_ids) / self._prefill_s if self._prefill_s else 0.0,
-            perplexity=math.exp(min(-fmean(sequence.logprobs), _LARGEST_EXPONENT)) if sequence.logprobs else 0.0,
+            prefill_s=self._prefill_s,
             prompt_tokens=len(self._prompt_ids),
-            new_tokens=len(sequence.ids),
-            context_used=len(self._prompt_ids) + len(sequence.ids),
             n_positions=self._loaded.info.n_positions,
         )
+
+
+def run_stats(
+    *,
+    times_s: list[float],
+    logprobs: list[float],
+    ttft_s: float,
+    tokens_per_s: float,
+    prefill_s: float,
+    prompt_tokens: int,
+    n_positions: int,
+) -> RunStats:
+    """Put together what is known of a finished sequence.
+
+    Args:
+        times_s: when each of its tokens was there.
+        logprobs: natural log-probability of each.
+        ttft_s: when its first text was there.
+        tokens_per_s: decode speed of the run.
+        prefill_s: how long the prompt took to read.
+        prompt_tokens: how many tokens the prompt has.
+        n_positions: of the model.
+    """
+    gaps = [later - earlier for earlier, later in pairwise(times_s)]
+    return RunStats(
+        ttft_s=ttft_s,
+        itl_p50_s=median(gaps) if gaps else 0.0,
+        itl_p99_s=quantiles(gaps, n=100, method="inclusive")[-1] if len(gaps) > 1 else sum(gaps),
+        tokens_per_s=tokens_per_s,
+        prompt_tokens_per_s=prompt_tokens / prefill_s if prefill_s else 0.0,
+        perplexity=math.exp(min(-fmean(logprobs), _LARGEST_EXPONENT)) if logprobs else 0.0,
+        prompt_tokens=prompt_tokens,
+        new_tokens=len(logprobs),
+        context_used=prompt_tokens + len(logprobs),
+        n_positions=n_positions,
+    )

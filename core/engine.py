@@ -12,11 +12,13 @@ from typing import Generic, TypeVar
 
 import torch
 
+from core.beams import BeamSearch, BeamStep
 from core.choosing import rank_candidates
 from core.decoding import Decoder, PrefixCache, SequenceEnd, fit_prompt, read_prompt
 from core.device import pick_device, pick_precision, use_all_cores
 from core.loading import LoadedCausal, ProgressCallback, load_causal, load_pair_classifier
 from core.protocol import (
+    BeamsAdvanced,
     Candidates,
     Compare,
     Compared,
@@ -138,15 +140,19 @@ class Engine:
         prompt = request.prompt if len(ids) == len(all_ids) else loaded.tokenizer.decode(ids)
         self._emit(RunStarted(request.id, loaded.info, prompt, tuple(ids), request.params))
         prefix = self._take_prefix(loaded)
-        decoder = Decoder(loaded, ids, request.params, should_stop, prefix=prefix, began=began)
-        for item in decoder.run():
-            if isinstance(item, SequenceEnd):
-                done = SequenceDone(request.id, item.sequence, item.finish_reason, item.text, item.ids, item.stats)
-                self._emit(done)
-            else:
-                self._emit(TokenGenerated(request.id, item))
-                between()
-        if request.params.num_return_sequences == 1 and self._prefix is None:
+        method = BeamSearch if request.params.num_beams > 1 else Decoder
+        for item in method(loaded, ids, request.params, should_stop, prefix=prefix, began=began).run():
+            match item:
+                case SequenceEnd():
+                    end = (item.sequence, item.finish_reason, item.text, item.ids, item.stats)
+                    self._emit(SequenceDone(request.id, *end))
+                case BeamStep():
+                    self._emit(BeamsAdvanced(request.id, item.index, item.beams))
+                    between()
+                case _:
+                    self._emit(TokenGenerated(request.id, item))
+                    between()
+        if request.params.num_return_sequences == request.params.num_beams == 1 and self._prefix is None:
             self._prefix = prefix
         self._emit(Done(request.id))
 

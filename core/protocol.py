@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Any, TypeAlias, get_args, get_origin, get_type_hints
 
 from core.records import (
+    Beam,
     Candidate,
     FinishReason,
     ModelInfo,
@@ -137,6 +138,16 @@ class TokenGenerated:
 
 
 @dataclass(frozen=True, slots=True)
+class BeamsAdvanced:
+    """One step of a beam search: the continuations it follows now, best first."""
+
+    id: int
+    index: int
+    """How many tokens each has, less one."""
+    beams: tuple[Beam, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SequenceDone:
     """One sequence of a run ended."""
 
@@ -185,7 +196,17 @@ class Failed:
 
 
 Event: TypeAlias = (
-    Hello | Progress | Loaded | RunStarted | TokenGenerated | SequenceDone | Candidates | Compared | Done | Failed
+    Hello
+    | Progress
+    | Loaded
+    | RunStarted
+    | TokenGenerated
+    | BeamsAdvanced
+    | SequenceDone
+    | Candidates
+    | Compared
+    | Done
+    | Failed
 )
 
 LAST_EVENTS = (Loaded, Compared, Done, Failed)
@@ -195,7 +216,8 @@ _MESSAGES: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
         *(Load, Generate, Next, Compare, Cancel),
-        *(Hello, Progress, Loaded, RunStarted, TokenGenerated, SequenceDone, Candidates, Compared, Done, Failed),
+        *(Hello, Progress, Loaded, RunStarted, TokenGenerated, BeamsAdvanced, SequenceDone),
+        *(Candidates, Compared, Done, Failed),
     )
 }
 

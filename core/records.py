@@ -39,6 +39,7 @@ class CutRule(StrEnum):
     TOP_P = "top_p"
     MIN_P = "min_p"
     TYPICAL_P = "typical_p"
+    BEAM_SEARCH = "num_beams"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +76,13 @@ RANGES: dict[str, Range] = {
     "repetition_penalty": Range(0, 100, 1, low_open=True),
     "no_repeat_ngram_size": Range(0, _INFINITY, 0),
     "num_return_sequences": Range(1, 64, 1),
+    "num_beams": Range(1, 64, 1),
     "candidates": Range(0, 1000, 0),
 }
 """The range of every number in `SamplingParams`, for its validation and for the fields that edit it."""
 
 INTEGERS = frozenset(
-    ("max_new_tokens", "max_length", "top_k", "no_repeat_ngram_size", "num_return_sequences", "candidates")
+    ("max_new_tokens", "max_length", "top_k", "no_repeat_ngram_size", "num_return_sequences", "num_beams", "candidates")
 )
 """The settings that take whole numbers."""
 
@@ -129,6 +131,8 @@ class SamplingParams:
     """No n-gram of this size occurs twice; 0 is off."""
     num_return_sequences: int = 1
     """How many continuations are written side by side."""
+    num_beams: int = 1
+    """Above 1 searches for the likeliest continuations with this many beams instead of drawing; 1 is off."""
     seed: int = 0
     """Seeds a private generator; sequence i uses seed + i."""
     stop_strings: tuple[str, ...] = ()
@@ -141,6 +145,11 @@ class SamplingParams:
             check_setting(name, getattr(self, name))
         if not 0 <= self.seed < 2**63:
             raise SettingError(f"seed must be in [0, 2^63), got {self.seed}", "any whole number from 0 up will do")
+        if 1 < self.num_beams < self.num_return_sequences:
+            raise SettingError(
+                f"num_return_sequences must be at most num_beams ({self.num_beams}), got {self.num_return_sequences}",
+                "raise num_beams or ask for fewer sequences",
+            )
         if any(not stop for stop in self.stop_strings):
             raise SettingError("a stop string is empty", "give at least one character")
 
@@ -244,6 +253,20 @@ class StepRecord:
     """Since the request arrived."""
     candidates: tuple[Candidate, ...]
     """The model's most likely tokens at this step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beam:
+    """One of the continuations a beam search follows."""
+
+    score: float
+    """Sum of the log-probabilities of its new tokens, after the penalties."""
+    parent: int
+    """Which beam of the step before it grew from."""
+    id: int
+    """Its newest token."""
+    text: str
+    """All it has written so far."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,67 @@
+"""Precisions: which is chosen, and how its error is measured."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from core.errors import DeviceError
+from core.gpt2 import GPT2, GPT2Config
+from core.linear import PlainLinear, factories, usable
+from core.loading import load_causal
+from core.precision import measure_error, quickest
+from core.registry import resolve
+
+IDS = [5, 9, 2, 7, 7, 1]
+
+
+def random_gpt2(precision: str = "float32") -> GPT2:
+    """A tiny GPT-2; the same weights every time."""
+    config = GPT2Config.from_json({"vocab_size": 96, "n_positions": 16, "n_embd": 32, "n_layer": 2, "n_head": 4})
+    generator = torch.Generator().manual_seed(3)
+    shapes = {"wte.weight": (96, 32), "wpe.weight": (16, 32), "ln_f.weight": (32,), "ln_f.bias": (32,)}
+    for layer in range(2):
+        for name, into, out in (("attn.c_attn", 32, 96), ("attn.c_proj", 32, 32), ("mlp.c_fc", 32, 128)):
+            shapes[f"h.{layer}.{name}.weight"], shapes[f"h.{layer}.{name}.bias"] = (into, out), (out,)
+        shapes[f"h.{layer}.mlp.c_proj.weight"], shapes[f"h.{layer}.mlp.c_proj.bias"] = (128, 32), (32,)
+        for norm in ("ln_1", "ln_2"):
+            shapes[f"h.{layer}.{norm}.weight"] = shapes[f"h.{layer}.{norm}.bias"] = (32,)
+    weights = {name: torch.randn(shape, generator=generator) / 3 for name, shape in shapes.items()}
+    return GPT2(config, weights, next(kind for kind in factories(precision) if usable(kind)))
+
+
+def test_a_model_compared_with_itself_has_no_error() -> None:
+    error = measure_error(random_gpt2(), random_gpt2(), IDS)
+    assert error.kl < 1e-6
+    assert error.top1_agreement == 1.0
+    assert error.positions == len(IDS)
+
+
+def test_the_error_is_the_mean_divergence_of_the_two_distributions() -> None:
+    exact, rounded = random_gpt2(), random_gpt2("int8")
+    ids = torch.tensor([IDS])
+    with torch.inference_mode():
+        first = exact.forward(ids, exact.new_cache(), every_position=True)[0].log_softmax(-1)
+        rows = [rounded.forward(ids[:, : end + 1], rounded.new_cache())[0] for end in range(len(IDS))]
+    second = torch.stack(rows).log_softmax(-1)
+    expected = torch.nn.functional.kl_div(second, first, log_target=True, reduction="batchmean")
+    error = measure_error(exact, rounded, IDS)
+    assert 0 < error.kl < 1
+    assert error.kl == pytest.approx(float(expected), rel=0.2)
+
+
+def test_the_quickest_usable_kind_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow, quick = factories("int8")[0], PlainLinear
+    monkeypatch.setattr("core.precision.factories", lambda name: [slow, quick] if name == "int8" else [slow])
+    monkeypatch.setattr("core.precision._row_time_s", lambda factory, *_: 1.0 if factory is quick else 2.0)
+    assert quickest("int8", torch.zeros(4, 4), torch.zeros(4)) == ("int8", quick)
+
+
+def test_a_precision_that_cannot_be_had_falls_back_to_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.precision.usable", lambda factory: factory is PlainLinear)
+    assert quickest("bfloat16", torch.zeros(4, 4), torch.zeros(4)) == ("float32", PlainLinear)
+
+
+def test_int8_is_refused_for_models_that_go_through_transformers(llama_folder: object) -> None:
+    with pytest.raises(DeviceError, match="int8 is available for GPT-2 models only"):
+        load_causal(resolve(str(llama_folder)), torch.device("cpu"), "int8", lambda *_: None)
