@@ -36,6 +36,7 @@ from core.protocol import (
 from core.records import ModelInfo
 from core.registry import ResolvedModel, read_config, resolve
 from core.tasks.similarity import compare
+from core.warm_up import import_in_pieces
 
 CANDIDATES_PER_EVENT = 1000
 
@@ -52,6 +53,11 @@ class _Slot(Generic[Model]):
         self._loader = loader
         self._key: tuple[str, str, str] | None = None
         self._model: Model | None = None
+
+    @property
+    def filled(self) -> bool:
+        """Whether there is a model."""
+        return self._model is not None
 
     def holds(self, request: Work) -> bool:
         """Whether the model a request needs is here."""
@@ -79,6 +85,11 @@ class Engine:
         self._causal = _Slot(load_causal)
         self._classifier = _Slot(load_pair_classifier)
         self._prefix: PrefixCache | None = None
+        self._warm_up = import_in_pieces()
+
+    def warm_up(self) -> bool:
+        """Import a piece of what later requests need, once the generator is there; False when nothing is left."""
+        return self._causal.filled and next(self._warm_up, None) is not None
 
     def is_short(self, request: Work) -> bool:
         """Whether a request can be answered between two tokens of a run: its model is there and it reads little."""

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from core.causal import CausalModel, TransformersModel
 from core.device import DTYPES
+from core.encoders import pack_linears, share_encoder
 from core.errors import DeviceError, EngineError, ModelFormatError
 from core.gpt2 import GPT2, GPT2Config
 from core.precision import CALIBRATION_TEXT, measure_error, quickest
@@ -133,7 +134,7 @@ def load_pair_classifier(
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     progress("reading the weights", 0.7)
-    model = _from_pretrained(AutoModelForSequenceClassification, resolved, device, precision)
+    model, actual = _encoder_model(AutoModelForSequenceClassification, resolved, device, precision)
     tokenizer = _from_pretrained_tokenizer(AutoTokenizer, resolved)
     labels = tuple(model.config.id2label[index] for index in range(model.config.num_labels))
     if len(labels) != 2:
@@ -141,8 +142,24 @@ def load_pair_classifier(
     parameters = sum(weight.numel() for weight in model.parameters())
     positions = int(config.get("max_position_embeddings", 512))
     progress("ready", 1.0)
-    info = _info(resolved, config, parameters, positions, model.config.vocab_size, device, precision, began)
+    info = _info(resolved, config, parameters, positions, model.config.vocab_size, device, actual, began)
     return LoadedPairClassifier(model, tokenizer, info, labels)
+
+
+def _encoder_model(auto_class: Any, resolved: ResolvedModel, device: torch.device, precision: str) -> tuple[Any, str]:
+    """A transformers encoder, packed on the CPU and shared where another model has it already; and its precision."""
+    if device.type != "cpu":
+        return _from_pretrained(auto_class, resolved, device, precision), precision
+    model = _from_pretrained(auto_class, resolved, device, "float32")
+    first = next((module for module in model.base_model.encoder.modules() if isinstance(module, torch.nn.Linear)), None)
+    if first is None:
+        return model, "float32"
+    actual, factory = quickest(precision, first.weight.detach().t(), first.bias.detach())
+    files = weight_files(resolved)
+    if len(files) > 1:  # an index: the encoder has a file of its own
+        share_encoder(model, max(files, key=lambda path: path.stat().st_size), actual)
+    pack_linears(model, factory)
+    return model, actual
 
 
 def _read_weights(

@@ -6,7 +6,7 @@ only one that validates: it raises `SettingError` naming the range and the value
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import isfinite
 from typing import Any
@@ -340,6 +340,15 @@ class Similarity:
     """Whether the pair was cut to the model's positions."""
 
 
-def field_names(record: type[Any]) -> tuple[str, ...]:
-    """The field names of a record class, in order."""
-    return tuple(field.name for field in fields(record))
+def describe_way(params: SamplingParams) -> str:
+    """How a run chooses its tokens, in a word or two."""
+    if params.num_beams > 1:
+        return f"{params.num_beams} beams"
+    return "greedy" if params.greedy else f"seed {params.seed}"
+
+
+def describe_precision(model: ModelInfo) -> str:
+    """A model's precision, with its measured error when it rounds."""
+    if not model.error.positions:
+        return model.dtype
+    return f"{model.dtype} (KL {model.error.kl:.0e}, top-1 {model.error.top1_agreement:.0%})"

@@ -20,6 +20,9 @@ from core.protocol import Cancel, Compare, Done, Event, Failed, Generate, Hello,
 
 NICENESS = 10
 
+IDLE_S = 0.2
+"""How long no request must have come before the engine prepares for later ones."""
+
 Work = Load | Generate | Next | Compare
 
 
@@ -38,6 +41,11 @@ class Inbox:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting)
             return self._waiting.popleft()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for a request, but not for ever; whether there is one."""
+        with self._changed:
+            return bool(self._changed.wait_for(lambda: self._waiting, timeout_s))
 
     def take_if(self, wanted: Callable[[Work], bool]) -> Work | None:
         """The first waiting request that is `wanted`, if any; does not wait."""
@@ -97,6 +105,9 @@ def main() -> None:
             emit(Failed(request.id, EngineError.__name__, _what_happened(error), "", traceback.format_exc()))
 
     while True:
+        # Nobody waits, and the first answer of the generator is possible: time for what a later request will need.
+        while not inbox.wait(IDLE_S) and engine.warm_up():
+            pass
         answer(inbox.take())
 
 

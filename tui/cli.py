@@ -32,6 +32,7 @@ _HELP = {
     "typical_p": "keep the most typical tokens up to this mass; 1 is off",
     "repetition_penalty": "above 1 makes seen tokens less likely; 1 is off",
     "no_repeat_ngram_size": "no n-gram of this size twice; 0 is off",
+    "num_beams": "search with this many beams instead of drawing; 1 is off",
     "num_return_sequences": "continuations written side by side",
     "candidates": "most likely tokens listed in each record",
 }
@@ -74,8 +75,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader has gone; the flush at exit must not fail
+        _drop_output()
         return EXIT_PIPE_CLOSED
+    except Exception as error:  # the error boundary: a full disk, or a fault of ours, is one line too
+        if options.debug:
+            traceback.print_exc()
+        what = error.strerror if isinstance(error, OSError) and error.strerror else repr(error)
+        print(visible(f"error: {options.command} failed: {what}. hint: --debug shows where"), file=sys.stderr)
+        _drop_output()
+        return EXIT_FAILED
+
+
+def _drop_output() -> None:
+    """Let go of what stdout still holds: nobody can take it, and the flush at exit must not fail."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def build_parser() -> Parser:
@@ -84,7 +97,7 @@ def build_parser() -> Parser:
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     parser.add_argument("-p", "--prompt", default="", help="open the app with this prompt")
     _add_model_options(parser, DEFAULT_GENERATOR)
-    parser.set_defaults(run=_run_app)
+    parser.set_defaults(run=_run_app, command="nlp-tui")
     commands = parser.add_subparsers(metavar="COMMAND", parser_class=Parser)
 
     generate = _command(commands, "generate", "continue a prompt, token by token", _run_generate)
@@ -120,7 +133,7 @@ def _command(commands: argparse._SubParsersAction[Parser], name: str, summary: s
     command: Parser = commands.add_parser(name, help=summary, description=summary.capitalize(), allow_abbrev=False)
     command.add_argument("--json", action="store_true", help="one JSON object a line")
     command.add_argument("--debug", action="store_true", help="show tracebacks")
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, command=name)
     return command
 
 
@@ -262,7 +275,8 @@ def _run_models(options: argparse.Namespace) -> int:
     from tui import headless  # see _run_generate
 
     if (options.action == "path") != bool(options.name):
-        raise InputError("models path needs a NAME" if options.action == "path" else "models list takes no NAME")
+        what = "models path needs a NAME" if options.action == "path" else "models list takes no NAME"
+        raise InputError(what, "nlp-tui models list shows the names")
     return headless.models_path(options.name) if options.action == "path" else headless.models_list(options.json)
 
 

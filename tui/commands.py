@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
@@ -11,7 +12,7 @@ from core.errors import EngineError
 from core.records import PRESETS
 from core.registry import STARTERS, Task, cached_models, read_config
 from tui.dialogs import NameDialog
-from tui.screen import MainScreen, Target
+from tui.screen import MainScreen
 
 
 class MainCommands(Provider):
@@ -41,7 +42,17 @@ class MainCommands(Provider):
             yield f"Sampling: {preset}", "Use these settings", partial(screen.sampling.use_preset, preset)
         for model, note in _causal_models():
             yield f"Model: {model}", note, partial(_use_model, screen, model)
+        for precision, note in PRECISIONS.items():
+            yield f"Precision: {precision}", note, partial(_use_precision, screen, precision)
         yield "Model: another…", "A folder or a hub name in the cache", partial(_ask_for_model, screen)
+
+
+PRECISIONS = {
+    "float32": "Exact; the default",
+    "float16": "Half the memory; the status line shows its measured error",
+    "bfloat16": "Half the memory, coarser; the status line shows its measured error",
+    "int8": "A quarter of the memory; the status line shows its measured error",
+}
 
 
 def _causal_models() -> Iterator[tuple[str, str]]:
@@ -58,8 +69,11 @@ def _causal_models() -> Iterator[tuple[str, str]]:
 
 
 def _use_model(screen: MainScreen, name: str) -> None:
-    target = screen.target
-    screen.target = Target(name, target.device, target.dtype)
+    screen.target = replace(screen.target, model=name)
+
+
+def _use_precision(screen: MainScreen, precision: str) -> None:
+    screen.target = replace(screen.target, dtype=precision)
 
 
 def _ask_for_model(screen: MainScreen) -> None:

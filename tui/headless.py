@@ -17,6 +17,7 @@ from typing import Any
 from core.client import EngineClient, Reply
 from core.errors import EngineError
 from core.protocol import (
+    BeamsAdvanced,
     Candidates,
     Compare,
     Compared,
@@ -28,7 +29,7 @@ from core.protocol import (
     TokenGenerated,
     to_json,
 )
-from core.records import Candidate, FinishReason, SamplingParams, Similarity
+from core.records import Candidate, FinishReason, SamplingParams, Similarity, describe_precision, describe_way
 from core.registry import STARTERS, ResolvedModel, cached_models, read_config, resolve, tokenizer_folder, weight_files
 from core.text import visible
 from core.tokenization import TextTokenizer
@@ -207,11 +208,14 @@ def _print_run_json(event: object) -> None:
                     "device": event.info.device,
                     "dtype": event.info.dtype,
                     "source": event.info.source,
+                    "precision_error": asdict(event.info.error),
                     "n_positions": event.info.n_positions,
                 }
             )
         case TokenGenerated():
             print_json({"type": "token", **asdict(event.step)})
+        case BeamsAdvanced():
+            print_json({"type": "beams", "index": event.index, "beams": [asdict(beam) for beam in event.beams]})
         case SequenceDone():
             print_json(
                 {
@@ -237,8 +241,10 @@ class _RunPrinter:
             case RunStarted():
                 self._prompt = event.prompt
                 model, params = event.info, event.params
-                way = "greedy" if params.greedy else f"seed {params.seed}"
-                say(f"{model.name} ({model.source}) on {model.device}, {model.dtype}, {way}")
+                way = describe_way(params)
+                say(f"{model.name} ({model.source}) on {model.device}, {describe_precision(model)}, {way}")
+                if model.note:
+                    say(f"note: {model.note}")
                 if not self._several:
                     self._print(event.prompt)
             case TokenGenerated() if not self._several:

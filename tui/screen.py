@@ -19,6 +19,7 @@ from textual.widgets import Footer, Tab, Tabs
 from core.client import Engine, Reply
 from core.errors import EngineError, EngineStoppedError, PromptTooLongError
 from core.protocol import (
+    BeamsAdvanced,
     Compare,
     Compared,
     Generate,
@@ -29,11 +30,11 @@ from core.protocol import (
     SequenceDone,
     TokenGenerated,
 )
-from core.records import SamplingParams
+from core.records import ModelInfo, SamplingParams, describe_way
 from core.registry import DEFAULT_PARAPHRASER
 from tui.dialogs import ChoiceDialog, HelpDialog
 from tui.live_tokens import LiveTokens
-from tui.panes.conversation import ConversationPane, Turn, describe_ending, describe_way
+from tui.panes.conversation import ConversationPane, Turn, describe_ending
 from tui.panes.prompt import PromptPane
 from tui.panes.sampling import SamplingPane
 from tui.panes.similarity import SimilarityPane
@@ -223,7 +224,7 @@ class MainScreen(Screen[None]):
                 if isinstance(event, Progress):
                     self._say(f"loading {event.fraction:.0%} {event.stage}")
                 elif isinstance(event, Loaded):
-                    self.status.model = event.info
+                    self._show_model(event.info)
                     self._restarts_left = RESTARTS
                     self._say("ready")
         except EngineError as error:
@@ -284,17 +285,21 @@ class MainScreen(Screen[None]):
                 case Progress():
                     self._say(f"loading {event.fraction:.0%} {event.stage}")
                 case RunStarted():
-                    self.status.model = event.info
+                    self._show_model(event.info)
                     turn.begin(params.num_return_sequences, describe_way(params))
                     self._say("generating")
                 case TokenGenerated():
                     step, count, now = event.step, count + 1, time.monotonic()
                     first_s = first_s or step.elapsed_s
-                    turn.append(step.sequence, step.text)
+                    if params.num_beams == 1:  # a beam search has shown its text already
+                        turn.append(step.sequence, step.text)
                     if now - shown_s >= SPEED_S:
                         shown_s = now
                         rate = (count - 1) / (step.elapsed_s - first_s) if step.elapsed_s > first_s else 0.0
                         self._show_speed(rate, first_s)
+                case BeamsAdvanced():
+                    turn.finish(0, event.beams[0].text)
+                    turn.note(f"{describe_way(params)}, best log-probability {event.beams[0].score:.2f}")
                 case SequenceDone():
                     ends.append(event)
                     turn.finish(event.sequence, event.text)
@@ -327,6 +332,11 @@ class MainScreen(Screen[None]):
         if self._restarts_left:
             self._restarts_left -= 1
             self.load_model()
+
+    def _show_model(self, info: ModelInfo) -> None:
+        if info.note and self.status.model != info:
+            self.notify(info.note, severity="warning", markup=False)
+        self.status.model = info
 
     def _show_speed(self, tokens_per_s: float, ttft_s: float) -> None:
         self.status.speed = f"{tokens_per_s:.1f} tok/s, TTFT {ttft_s * 1000:.0f} ms"

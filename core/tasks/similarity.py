@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from core.encoders import batches_by_length, pad
 from core.loading import LoadedPairClassifier
 from core.records import Similarity
 
@@ -49,6 +51,37 @@ def compare(loaded: LoadedPairClassifier, first: str, second: str) -> Similarity
         b_to_a=b_to_a,
         truncated=longest > limit,
     )
+
+
+def compare_many(loaded: LoadedPairClassifier, pairs: Sequence[tuple[str, str]]) -> list[float]:
+    """The probability of "similar" for many pairs, A before B, in batches of like lengths.
+
+    Args:
+        loaded: a classifier with two labels.
+        pairs: the sentences.
+
+    Returns:
+        One probability a pair, in the order given; equal to those of `compare` but for rounding.
+    """
+    label, limit = similar_label(loaded.labels), loaded.info.n_positions
+    if not pairs:
+        return []
+    firsts, seconds = (list(column) for column in zip(*pairs, strict=True))
+    encoded = loaded.tokenizer(firsts, seconds, truncation=True, max_length=limit)
+    ids, types = encoded["input_ids"], encoded["token_type_ids"]
+    probabilities = [0.0] * len(pairs)
+    with torch.inference_mode():
+        for batch in batches_by_length([len(row) for row in ids]):
+            states = {
+                "input_ids": pad([ids[index] for index in batch], loaded.tokenizer.pad_token_id),
+                "token_type_ids": pad([types[index] for index in batch], 0),
+                "attention_mask": pad([[1] * len(ids[index]) for index in batch], 0),
+            }
+            on_device = {name: tensor.to(loaded.model.device) for name, tensor in states.items()}
+            found = loaded.model(**on_device).logits.float().softmax(-1)[:, label].tolist()
+            for index, probability in zip(batch, found, strict=True):
+                probabilities[index] = probability
+    return probabilities
 
 
 def _encode(loaded: LoadedPairClassifier, first: list[str], second: list[str] | None, limit: int) -> Any:

@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Static
 
-from core.records import FinishReason, RunStats, SamplingParams
+from core.records import FinishReason, RunStats
 from core.text import visible
 
 REPAINT_S = 0.05
@@ -132,11 +132,6 @@ string, the context limit, or you.
     def clear(self) -> None:
         """Forget every turn."""
         self.query(Turn).remove()
-
-
-def describe_way(params: SamplingParams) -> str:
-    """How a run chooses, in a word."""
-    return "greedy" if params.greedy else f"seed {params.seed}"
 
 
 def describe_ending(reason: FinishReason, stats: RunStats) -> str:

@@ -27,6 +27,7 @@ _STEPS = {
     "no_repeat_ngram_size": 1,
     "max_new_tokens": 10,
     "num_return_sequences": 1,
+    "num_beams": 1,
 }
 _HINTS = {
     "temperature": "0 is greedy",
@@ -38,6 +39,7 @@ _HINTS = {
     "no_repeat_ngram_size": "0 off",
     "max_new_tokens": "1 or more",
     "num_return_sequences": "side by side",
+    "num_beams": "1 off",
 }
 
 
@@ -126,6 +128,7 @@ same seed with the same settings writes the same text; an empty seed takes a new
         self.params = preset.changed(
             max_new_tokens=now.max_new_tokens,
             num_return_sequences=now.num_return_sequences,
+            num_beams=now.num_beams,
             stop_strings=now.stop_strings,
         )
         with self.prevent(Input.Changed, Checkbox.Changed):

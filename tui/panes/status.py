@@ -6,7 +6,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widgets import Static
 
-from core.records import ModelInfo
+from core.records import ModelInfo, describe_precision
 from core.text import visible
 
 
@@ -36,7 +36,7 @@ class StatusLine(Static):
     def _paint(self) -> None:
         model = self.model
         name = model.name if model is not None else self.wanted_model
-        where = f"{model.device} {model.dtype}" if model is not None else ""
+        where = f"{model.device} {describe_precision(model)}" if model is not None else ""
         source = f"({model.source})" if model is not None and not name.startswith(f"{model.source}/") else ""
         # From the most to the least needed; what does not fit is left out from the end.
         items = [name, self.state, self.speed, where, self.context, source]
