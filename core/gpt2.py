@@ -70,23 +70,31 @@ _ACTIVATIONS: dict[str, Activation] = {
 class GPT2:
     """GPT-2's weights and forward pass."""
 
-    def __init__(self, config: GPT2Config, weights: Mapping[str, Tensor], linear: Factory = PlainLinear) -> None:
+    def __init__(
+        self,
+        config: GPT2Config,
+        weights: Mapping[str, Tensor],
+        linear: Factory = PlainLinear,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         """Take the weights by their checkpoint names, with or without the `transformer.` prefix.
 
         Args:
             config: the sizes.
-            weights: tensors by name.
+            weights: tensors by name, of any float dtype; embeddings stay as they are, in the mapped file if they can.
             linear: makes the linear layers, the head included.
+            dtype: of what is computed outside the linear layers.
 
         Raises:
             ModelFormatError: one is missing or has another shape than the config says.
         """
         self.config = config
         named = {name.removeprefix("transformer."): tensor for name, tensor in weights.items()}
+        self._dtype = dtype
         self._token_embedding = _weight(named, "wte.weight", (config.vocab_size, config.n_embd))
         self._position_embedding = _weight(named, "wpe.weight", (config.n_positions, config.n_embd))
-        self._final_norm = _norm(named, "ln_f", config)
-        self._blocks = [_Block(named, layer, config, linear) for layer in range(config.n_layer)]
+        self._final_norm = _norm(named, "ln_f", config, dtype)
+        self._blocks = [_Block(named, layer, config, linear, dtype) for layer in range(config.n_layer)]
         self.parameters = self._token_embedding.numel() + self._position_embedding.numel() + 2 * config.n_embd
         self.parameters += sum(block.parameters for block in self._blocks)
         head = self._token_embedding  # tied, unless the checkpoint has a head of its own
@@ -94,8 +102,7 @@ class GPT2:
             head = _weight(named, "lm_head.weight", (config.vocab_size, config.n_embd))
             tied = head.data_ptr() == self._token_embedding.data_ptr() or torch.equal(head, self._token_embedding)
             self.parameters += 0 if tied else head.numel()
-        self._head = linear(head.t(), None, "none")
-        self._probe_weights = named["h.0.mlp.c_fc.weight"], named["h.0.mlp.c_fc.bias"]
+        self._head = linear(head.to(dtype).t(), None, "none")
 
     @property
     def n_positions(self) -> int:
@@ -107,15 +114,11 @@ class GPT2:
         """Where the weights lie."""
         return self._token_embedding.device
 
-    def probe_weights(self) -> tuple[Tensor, Tensor]:
-        """An [in, out] weight and a bias of the commonest shape, to time kinds of linear layers on."""
-        return self._probe_weights
-
     def new_cache(self) -> KVCache:
         """An empty cache for one sequence."""
         config = self.config
         head_width = config.n_embd // config.n_head
-        return KVCache(config.n_layer, config.n_head, head_width, config.n_positions, self._token_embedding)
+        return KVCache(config.n_layer, config.n_head, head_width, config.n_positions, self._final_norm[0])
 
     def forward(self, ids: Tensor, cache: KVCache, *, every_position: bool = False) -> Tensor:
         """Read tokens after those in the cache.
@@ -130,8 +133,8 @@ class GPT2:
         """
         batch, length = ids.shape
         cache.reserve(length)
-        positions = self._position_embedding[cache.length : cache.length + length]
-        hidden = F.embedding(ids, self._token_embedding) + positions  # (B, T, D)
+        positions = self._position_embedding[cache.length : cache.length + length].to(self._dtype)
+        hidden = F.embedding(ids, self._token_embedding).to(self._dtype) + positions  # (B, T, D)
         mask = _causal_mask(length, cache.length, hidden.device)
         for layer, block in enumerate(self._blocks):
             hidden = block.forward(hidden, cache, layer, mask)
@@ -144,15 +147,17 @@ class GPT2:
 class _Block:
     """One transformer layer: attention and MLP, each behind its layer norm, each added to the stream."""
 
-    def __init__(self, named: Mapping[str, Tensor], layer: int, config: GPT2Config, linear: Factory) -> None:
+    def __init__(
+        self, named: Mapping[str, Tensor], layer: int, config: GPT2Config, linear: Factory, dtype: torch.dtype
+    ) -> None:
         width, prefix = config.n_embd, f"h.{layer}."
         inner = named[f"{prefix}mlp.c_fc.bias"].shape[0] if f"{prefix}mlp.c_fc.bias" in named else 4 * width
         self._config = config
-        self._norm_1, self._norm_2 = (_norm(named, f"{prefix}{name}", config) for name in ("ln_1", "ln_2"))
+        self._norm_1, self._norm_2 = (_norm(named, f"{prefix}{name}", config, dtype) for name in ("ln_1", "ln_2"))
 
         def layer_of(name: str, into: int, out: int, activation: Activation = "none") -> Linear:
-            weight = _weight(named, f"{prefix}{name}.weight", (into, out))
-            return linear(weight, _weight(named, f"{prefix}{name}.bias", (out,)), activation)
+            weight = _weight(named, f"{prefix}{name}.weight", (into, out)).to(dtype)
+            return linear(weight, _weight(named, f"{prefix}{name}.bias", (out,)).to(dtype), activation)
 
         self._qkv = layer_of("attn.c_attn", width, 3 * width)
         self._attention_out = layer_of("attn.c_proj", width, width)
@@ -182,9 +187,9 @@ class _Block:
         return rows.view(batch, length, width)
 
 
-def _norm(named: Mapping[str, Tensor], name: str, config: GPT2Config) -> tuple[Tensor, Tensor]:
-    shape = (config.n_embd,)
-    return _weight(named, f"{name}.weight", shape), _weight(named, f"{name}.bias", shape)
+def _norm(named: Mapping[str, Tensor], name: str, config: GPT2Config, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    weight, bias = (_weight(named, f"{name}.{part}", (config.n_embd,)) for part in ("weight", "bias"))
+    return weight.to(dtype), bias.to(dtype)
 
 
 def _normed(rows: Tensor, norm: tuple[Tensor, Tensor], config: GPT2Config) -> Tensor:

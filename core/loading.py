@@ -97,19 +97,24 @@ def _gpt2(
 ) -> tuple[GPT2, str, PrecisionError]:
     """The lean GPT-2, the precision it got, and how far that is from float32."""
     gpt2_config = GPT2Config.from_json(config)
-    on_cpu = device.type == "cpu"
-    weights = _read_weights(resolved, device, torch.float32 if on_cpu else DTYPES[precision], progress)
-    if not on_cpu:
-        return GPT2(gpt2_config, weights), precision, PrecisionError()
+    weights = _read_weights(resolved, device, progress)
     progress("preparing the layers", 0.9)
-    plain = GPT2(gpt2_config, weights)
-    actual, factory = quickest(precision, *plain.probe_weights())
+    if device.type != "cpu":
+        return GPT2(gpt2_config, weights, dtype=DTYPES[precision]), precision, PrecisionError()
+    actual, factory = quickest(precision, *_probe_weights(gpt2_config))
     model = GPT2(gpt2_config, weights, factory)
     if actual == "float32":
         return model, actual, PrecisionError()
     progress("measuring the error of the precision", 0.95)
     ids = tokenizer.ids(CALIBRATION_TEXT)[: gpt2_config.n_positions]
-    return model, actual, measure_error(plain, model, ids)
+    return model, actual, measure_error(GPT2(gpt2_config, weights), model, ids)
+
+
+def _probe_weights(config: GPT2Config) -> tuple[Tensor, Tensor]:
+    """An [in, out] weight and a bias of the commonest shape, to time kinds of linear layers on."""
+    generator = torch.Generator().manual_seed(0)
+    width = config.n_embd
+    return torch.randn(width, 4 * width, generator=generator) / width**0.5, torch.zeros(4 * width)
 
 
 def load_pair_classifier(
@@ -162,10 +167,8 @@ def _encoder_model(auto_class: Any, resolved: ResolvedModel, device: torch.devic
     return model, actual
 
 
-def _read_weights(
-    resolved: ResolvedModel, device: torch.device, dtype: torch.dtype, progress: ProgressCallback
-) -> dict[str, Tensor]:
-    """Every tensor of the model's safetensors, on the device in the dtype wanted; mapped where nothing changes."""
+def _read_weights(resolved: ResolvedModel, device: torch.device, progress: ProgressCallback) -> dict[str, Tensor]:
+    """Every tensor of the model's safetensors, in the file's dtype on the device; on the CPU mapped, not read."""
     weights: dict[str, Tensor] = {}
     files = weight_files(resolved)
     try:
@@ -176,7 +179,7 @@ def _read_weights(
                     if index % 16 == 0:
                         progress("reading the weights", (number + index / len(names)) / len(files))
                     if not name.endswith((".attn.bias", ".attn.masked_bias")):  # mask buffers of old checkpoints
-                        weights[name] = file.get_tensor(name).to(device=device, dtype=dtype)
+                        weights[name] = file.get_tensor(name).to(device)
     except (SafetensorError, OSError, RuntimeError) as error:
         raise ModelFormatError(
             f"the weights of {resolved.name} cannot be read: {error}", "download them again"
