@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # huggingface_hub reads it when it is imported
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in the engine's process: no spinning on shared cores
 
 import pytest
 import torch
@@ -24,6 +25,8 @@ from core.tokenization import TextTokenizer
 
 settings.register_profile("suite", max_examples=60, deadline=None, derandomize=True, database=None)
 settings.load_profile("suite")
+
+torch.set_num_threads(1)  # tiny models gain nothing from a second core and lose much where it is busy
 
 Builder = Callable[..., Path]
 """Builds a model folder from a name and whatever the model's config should differ in."""
@@ -124,18 +127,23 @@ def classifier_folder(build_classifier: Builder) -> Path:
     return build_classifier("classifier")
 
 
+def evaluated(model: Any) -> Any:
+    """A transformers model without its dropout."""
+    return model.eval()
+
+
 def ignore_progress(stage: str, fraction: float) -> None:
     """A progress callback for those who do not care."""
 
 
 def load_causal_folder(folder: Path) -> LoadedCausal:
     """A causal model on the cpu, in float32."""
-    return load_causal(resolve(str(folder)), torch.device("cpu"), torch.float32, ignore_progress)
+    return load_causal(resolve(str(folder)), torch.device("cpu"), "float32", ignore_progress)
 
 
 def load_classifier_folder(folder: Path) -> LoadedPairClassifier:
     """A sentence-pair classifier on the cpu, in float32."""
-    return load_pair_classifier(resolve(str(folder)), torch.device("cpu"), torch.float32, ignore_progress)
+    return load_pair_classifier(resolve(str(folder)), torch.device("cpu"), "float32", ignore_progress)
 
 
 @pytest.fixture(scope="session")
@@ -161,7 +169,7 @@ def reference_gpt2(gpt2_folder: Path) -> Any:
     """The tiny GPT-2 as transformers loads it."""
     from transformers import GPT2LMHeadModel  # seconds, for the tests that need it
 
-    return GPT2LMHeadModel.from_pretrained(gpt2_folder).eval()
+    return evaluated(GPT2LMHeadModel.from_pretrained(gpt2_folder))
 
 
 @pytest.fixture(scope="session")

@@ -132,7 +132,7 @@ def test_the_repetition_penalty_divides_what_is_positive_and_multiplies_what_is_
 
 @pytest.mark.parametrize("penalty", [1e-300, 1e-44, 100.0])
 def test_an_extreme_repetition_penalty_still_gives_a_distribution(penalty: float) -> None:
-    penalized = penalize_repetition(torch.tensor([3.0, -3.0, 0.0, MINUS_INFINITY, 1.0]), [0, 1, 2, 3], penalty)
+    penalized = penalize_repetition(torch.tensor([300.0, -3e37, 0.0, MINUS_INFINITY, 1.0]), [0, 1, 2, 3], penalty)
     final, _ = warp(penalized.unsqueeze(0), OFF.changed(temperature=0.8))
     assert torch.isfinite(final).all()
     assert final.sum().item() == pytest.approx(1)

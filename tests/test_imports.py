@@ -1,0 +1,39 @@
+"""What each process imports: the interface never loads the engine's libraries, and nothing imports transformers early.
+
+Each deferred import of the code has its line here, with the module that must be able to do without it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from core import errors
+
+HEAVY = ("torch", "transformers", "safetensors", "numpy")
+
+MAY_NOT_LOAD: list[tuple[str, tuple[str, ...]]] = [
+    ("tui.cli", (*HEAVY, "textual", "tokenizers", "asyncio", "core.client")),
+    ("tui.headless", (*HEAVY, "textual", "core.worker", "core.engine")),
+    ("core.client", (*HEAVY, "textual", "tui", "core.worker", "core.engine")),
+    ("core.tokenization", (*HEAVY, "textual", "tui")),
+    ("core.protocol", (*HEAVY, "textual", "tui", "tokenizers")),
+    ("tui.app", (*HEAVY, "core.worker", "core.engine")),
+    ("tui.screen", (*HEAVY, "core.worker", "core.engine")),
+    ("core.worker", (*HEAVY, "core.engine", "tui", "textual")),
+    ("core.engine", ("transformers", "tui", "textual", "rich")),
+]
+
+
+@pytest.mark.parametrize(("module", "forbidden"), MAY_NOT_LOAD, ids=[row[0] for row in MAY_NOT_LOAD])
+def test_importing_a_module_leaves_these_alone(module: str, forbidden: tuple[str, ...]) -> None:
+    code = f"import sys, {module}; print(*(name for name in {forbidden!r} if name in sys.modules))"
+    environment = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(errors.__file__))}
+    finished = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, env=environment, check=False
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.split() == []
