@@ -25,6 +25,9 @@ from core.records import ModelInfo, PrecisionError
 from core.registry import ResolvedModel, read_config, weight_files
 from core.tokenization import TextTokenizer
 
+PROBE_ENTRIES = 2**22
+"""How many weights the speed of a precision is judged on."""
+
 ProgressCallback = Callable[[str, float], None]
 
 
@@ -111,10 +114,11 @@ def _gpt2(
 
 
 def _probe_weights(config: GPT2Config) -> tuple[Tensor, Tensor]:
-    """An [in, out] weight and a bias of the commonest shape, to time kinds of linear layers on."""
-    generator = torch.Generator().manual_seed(0)
+    """An [in, out] weight and a bias of the model's width, to time kinds of linear layers on: too large for a cache."""
     width = config.n_embd
-    return torch.randn(width, 4 * width, generator=generator) / width**0.5, torch.zeros(4 * width)
+    columns = max(4 * width, PROBE_ENTRIES // width)
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(width, columns, generator=generator) / width**0.5, torch.zeros(columns)
 
 
 def load_pair_classifier(
@@ -155,6 +159,8 @@ def _encoder_model(auto_class: Any, resolved: ResolvedModel, device: torch.devic
     """A transformers encoder, packed on the CPU and shared where another model has it already; and its precision."""
     if device.type != "cpu":
         return _from_pretrained(auto_class, resolved, device, precision), precision
+    if precision not in DTYPES:
+        raise _gpt2_only(precision)
     model = _from_pretrained(auto_class, resolved, device, "float32")
     first = next((module for module in model.base_model.encoder.modules() if isinstance(module, torch.nn.Linear)), None)
     if first is None:
@@ -206,7 +212,7 @@ def _transformers_causal(
 
 def _from_pretrained(auto_class: Any, resolved: ResolvedModel, device: torch.device, precision: str) -> Any:
     if precision not in DTYPES:
-        raise DeviceError(f"{precision} is available for GPT-2 models only", f"use one of {', '.join(DTYPES)}")
+        raise _gpt2_only(precision)
     dtype = DTYPES[precision]
     try:
         model = auto_class.from_pretrained(
@@ -222,6 +228,10 @@ def _from_pretrained_tokenizer(auto_class: Any, resolved: ResolvedModel) -> Any:
         return auto_class.from_pretrained(resolved.folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         raise _load_failure(f"the tokenizer of {resolved.name}", resolved.folder, error) from error
+
+
+def _gpt2_only(precision: str) -> DeviceError:
+    return DeviceError(f"{precision} is available for GPT-2 models only", f"use one of {', '.join(DTYPES)}")
 
 
 def _load_failure(name: str, folder: Path, error: Exception) -> EngineError:

@@ -17,6 +17,9 @@ from core.records import PrecisionError
 
 _REPEATS = 7
 
+_CACHE_ENTRIES = 2**24
+"""float32 numbers that no cache holds, read between two measurements as a model's other weights are."""
+
 CALIBRATION_TEXT = (
     "Once upon a time there was a little girl who lived near the sea. In the year 2050, scientists found a new way to "
     'store energy. The secret to happiness is not to want everything. He asked: "What is 12 times 7?" and she laughed.'
@@ -64,13 +67,14 @@ def measure_error(exact: GPT2, rounded: GPT2, ids: list[int]) -> PrecisionError:
 
 
 def _row_time_s(factory: Factory, weight: Tensor, bias: Tensor) -> float:
-    """Seconds for one row, the median of a few; layers take turns so that no weight stays in the cache."""
-    layers = [factory(weight, bias, "none") for _ in range(3)]
-    row = torch.ones(1, weight.shape[0])
+    """Seconds for one row, the median of a few after a first; the weights come from memory, as they do in decoding."""
+    layer, row = factory(weight, bias, "none"), torch.ones(1, weight.shape[0])
+    other_weights = torch.zeros(_CACHE_ENTRIES)
     times = []
     with torch.inference_mode():
-        for turn in range(_REPEATS * len(layers)):
+        for _ in range(_REPEATS + 1):
+            other_weights.add_(1)
             began = time.perf_counter()
-            layers[turn % len(layers)](row)
+            layer(row)
             times.append(time.perf_counter() - began)
-    return median(times[len(layers) :])
+    return median(times[1:])

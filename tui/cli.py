@@ -126,6 +126,10 @@ def build_parser() -> Parser:
     models = _command(commands, "models", "the models on this machine", _run_models)
     models.add_argument("action", choices=("list", "path"))
     models.add_argument("name", nargs="?", default="", help="for path: the model whose folder to print")
+    bench = _command(commands, "bench", "how fast a model runs on this machine in each precision", _run_bench)
+    bench.add_argument("--model", default=DEFAULT_GENERATOR, metavar="NAME", help=f"({DEFAULT_GENERATOR})")
+    bench.add_argument("--device", default="auto", help="auto, cuda, mps, xpu or cpu")
+    bench.add_argument("--max-new-tokens", type=_setting("max_new_tokens"), default=128, metavar="N", help="(128)")
     return parser
 
 
@@ -269,6 +273,12 @@ def _run_similar(options: argparse.Namespace) -> int:
         for name, text in (("A", options.first), ("B", options.second))
     )
     return headless.similar(first, second, headless.Target.of(options))
+
+
+def _run_bench(options: argparse.Namespace) -> int:
+    from tui import headless  # see _run_generate
+
+    return headless.bench(options.model, options.device, options.max_new_tokens, options.json)
 
 
 def _run_models(options: argparse.Namespace) -> int:

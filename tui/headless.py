@@ -137,6 +137,27 @@ def models_path(name: str) -> int:
     return 0
 
 
+def bench(model: str, device: str, new_tokens: int, as_json: bool) -> int:
+    """`nlp-tui bench`."""
+    from tui.bench import measure  # only this command needs it
+
+    weight_files(resolve(model))
+    say(f"{model}: {new_tokens} tokens, a few times in each precision; about half a minute")
+    speeds = asyncio.run(measure(model, device, new_tokens))
+    if not as_json:
+        print(f"{'precision':<10} {'tokens/s':>9} {'÷ float32':>9} {'TTFT ms':>8} {'ITL p50':>8} {'p99 ms':>7}  error")
+    for speed in speeds:
+        if as_json:
+            print_json(asdict(speed))
+        elif not speed.tokens_per_s:
+            print(visible(f"{speed.dtype:<10} not used: {speed.note}"))
+        else:
+            error = f"KL {speed.kl:.0e}, top-1 {speed.top1_agreement:.0%}" if speed.kl else "exact"
+            times = f"{speed.ttft_s * 1e3:>8.0f} {speed.itl_p50_s * 1e3:>8.1f} {speed.itl_p99_s * 1e3:>7.1f}"
+            print(f"{speed.dtype:<10} {speed.tokens_per_s:>9.1f} {speed.ratio:>9.2f} {times}  {error}")
+    return 0
+
+
 def _model_row(model: ResolvedModel) -> dict[str, Any]:
     spec = STARTERS.get(model.name)
     try:

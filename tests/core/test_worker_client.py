@@ -280,14 +280,16 @@ async def test_replies_of_a_dead_process_fail_even_when_a_new_one_starts_before_
     fresh_client: EngineClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The first process leaves a child that keeps its pipes open, so that its death cannot be read from them.
-    script = f"cd {tmp_path}; [ -e second ] && exec cat; touch second; read request; sleep 2 & exit 1"
+    script = f"cd {tmp_path}; [ -e second ] && exec cat; touch second; read request; sleep 1 & exit 1"
     monkeypatch.setattr(sys, "executable", pretend_python(tmp_path, script))
     reply = await fresh_client.send(Load(0, "starter/gpt2"))
     while fresh_client.pid is not None:  # noqa: ASYNC110 - asyncio tells nobody of a death before the pipes close
         await asyncio.sleep(0)
+    readers_of_the_dead = list(fresh_client._readers)
     await fresh_client.send(Load(0, "starter/gpt2"))
     with pytest.raises(EngineStoppedError, match="exit status 1"):
         await collect(reply)
+    await asyncio.wait(readers_of_the_dead)
 
 
 async def test_the_end_of_stderr_is_kept_for_the_report(

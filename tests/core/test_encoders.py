@@ -1,0 +1,78 @@
+"""Encoders: packed layers equal the plain ones, tasks share one encoder, batches are of like lengths."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.encoders import batches_by_length, pad
+from core.loading import LoadedPairClassifier, load_pair_classifier
+from core.registry import resolve
+from core.tasks.similarity import compare, compare_many
+from core.warm_up import import_in_pieces
+
+PAIRS = [
+    ("The cat is on the mat", "A feline is sitting on a rug"),
+    ("I love pizza", "Python is a programming language"),
+    ("He runs fast", "She walks slowly"),
+    ("A", "b"),
+    ("word " * 30, "another word " * 20),
+]
+
+
+def test_many_pairs_give_what_each_pair_gives_alone(loaded_classifier: LoadedPairClassifier) -> None:
+    pairs = PAIRS * 15
+    alone = [compare(loaded_classifier, first, second).similar for first, second in PAIRS] * 15
+    assert compare_many(loaded_classifier, pairs) == pytest.approx(alone, abs=1e-5)
+    assert compare_many(loaded_classifier, []) == []
+
+
+@given(st.lists(st.integers(1, 500), max_size=200), st.integers(1, 40))
+def test_batches_hold_every_text_once_and_like_lengths_together(lengths: list[int], size: int) -> None:
+    batches = list(batches_by_length(lengths, size))
+    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
+    assert all(len(batch) == size for batch in batches[:-1])
+    for earlier, later in pairwise(batches):
+        assert min(lengths[index] for index in earlier) >= max(lengths[index] for index in later)
+
+
+def test_padding_fills_up_on_the_right() -> None:
+    assert pad([[1, 2, 3], [4]], 0).tolist() == [[1, 2, 3], [4, 0, 0]]
+
+
+@pytest.mark.starter
+def test_starters_with_the_same_encoder_hold_it_once() -> None:
+    loaded = [_starter("starter/mrpc"), _starter("starter/sst2")]
+    first, second = (one.model.bert for one in loaded)
+    assert first is second
+    assert loaded[0].model.classifier is not loaded[1].model.classifier
+
+
+@pytest.mark.starter
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_packed_starter_is_right_to_within_its_rounding(precision: str) -> None:
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    folder = resolve("starter/mrpc").folder
+    plain: Any = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+    found = compare_many(_starter("starter/mrpc", precision), PAIRS)
+    tolerance = 1e-5 if precision == "float32" else 0.02
+    for (first, second), probability in zip(PAIRS, found, strict=True):
+        with torch.no_grad():
+            expected = plain(**tokenizer(first, second, return_tensors="pt")).logits.softmax(-1)[0, 1].item()
+        assert probability == pytest.approx(expected, abs=tolerance)
+
+
+def test_warming_up_ends_and_skips_what_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.warm_up._PIECES", ("json", "no_such_module_anywhere", "math"))
+    assert list(import_in_pieces()) == ["json", "math"]
+
+
+def _starter(name: str, precision: str = "float32") -> LoadedPairClassifier:
+    return load_pair_classifier(resolve(name), torch.device("cpu"), precision, lambda *_: None)
