@@ -167,9 +167,8 @@ class MainScreen(Screen[None]):
         """Go to a pane, unfolding its tab."""
         self.pane = name
         pane = self.query_one(f"#{name}")
-        first = pane if pane.can_focus else next((child for child in pane.query("*") if child.focusable), None)
-        if first is not None:
-            first.focus()
+        inside = [pane, *pane.query("Input"), *pane.query("*")]  # a field to write in before a button
+        next(widget for widget in inside if widget.focusable).focus()
 
     def action_run_again(self) -> None:
         """Run the last prompt anew."""
