@@ -137,8 +137,7 @@ def factories(precision: str) -> list[Factory]:
             return [HalfLinear, _packed(torch.float16)]
         case "int8":
             engines = torch.backends.quantized.supported_engines
-            here = [_int8(engine) for engine in ("x86", "fbgemm", "onednn", "qnnpack") if engine in engines]
-            return here[:2]  # the others are for processors that have neither of the first
+            return [_int8(engine) for engine in ("x86", "fbgemm", "onednn", "qnnpack") if engine in engines]
         case _:
             return []
 

@@ -20,7 +20,7 @@ from core.device import DTYPES
 from core.encoders import pack_linears, share_encoder
 from core.errors import DeviceError, EngineError, ModelFormatError
 from core.gpt2 import GPT2, GPT2Config
-from core.precision import CALIBRATION_TEXT, measure_error, quickest
+from core.precision import CALIBRATION_TEXT, choose_layers, measure_error
 from core.records import ModelInfo, PrecisionError
 from core.registry import ResolvedModel, read_config, weight_files
 from core.tokenization import TextTokenizer
@@ -104,7 +104,7 @@ def _gpt2(
     progress("preparing the layers", 0.9)
     if device.type != "cpu":
         return GPT2(gpt2_config, weights, dtype=DTYPES[precision]), precision, PrecisionError()
-    actual, factory = quickest(precision, *_probe_weights(gpt2_config))
+    actual, factory = choose_layers(precision, *_probe_weights(gpt2_config))
     model = GPT2(gpt2_config, weights, factory)
     if actual == "float32":
         return model, actual, PrecisionError()
@@ -165,7 +165,7 @@ def _encoder_model(auto_class: Any, resolved: ResolvedModel, device: torch.devic
     first = next((module for module in model.base_model.encoder.modules() if isinstance(module, torch.nn.Linear)), None)
     if first is None:
         return model, "float32"
-    actual, factory = quickest(precision, first.weight.detach().t(), first.bias.detach())
+    actual, factory = choose_layers(precision, first.weight.detach().t(), first.bias.detach())
     files = weight_files(resolved)
     if len(files) > 1:  # an index: the encoder has a file of its own
         share_encoder(model, max(files, key=lambda path: path.stat().st_size), actual)

@@ -1,4 +1,4 @@
-"""Which way of computing a precision is quickest here, and how wrong it is on the model at hand: both are measured.
+"""Whether a precision is worth its rounding here, and how wrong it is on the model at hand: both are measured.
 
 CPU only: on other devices a precision is simply the dtype of the weights.
 """
@@ -27,25 +27,23 @@ CALIBRATION_TEXT = (
 """What the error of a precision is measured on: a story, facts, dialogue, numbers."""
 
 
-def quickest(precision: str, weight: Tensor, bias: Tensor) -> tuple[str, Factory]:
-    """The quickest way to compute in a precision on this machine.
+def choose_layers(precision: str, weight: Tensor, bias: Tensor) -> tuple[str, Factory]:
+    """How to compute in a precision on this machine: always the same kind, so that runs repeat.
 
     Args:
         precision: float32, float16, bfloat16 or int8.
-        weight: an [in, out] weight of the model, to time it on.
+        weight: an [in, out] weight of the model's shape, to time it on.
         bias: its (out,) bias.
 
     Returns:
         The precision to use (float32 when the one wanted is slower here, or not to be had) and how to make its layers.
     """
     exact = next((factory for factory in factories("float32") if usable(factory)), PlainLinear)
-    if precision == "float32":
-        return precision, exact
-    timed = [(_row_time_s(factory, weight, bias), factory) for factory in factories(precision) if usable(factory)]
-    if not timed:
+    rounded = next((factory for factory in factories(precision) if usable(factory)), None)
+    if precision == "float32" or rounded is None:
         return "float32", exact
-    best_s, best = min(timed, key=lambda pair: pair[0])
-    return (precision, best) if best_s < _row_time_s(exact, weight, bias) else ("float32", exact)
+    quicker = _row_time_s(rounded, weight, bias) < _row_time_s(exact, weight, bias)
+    return (precision, rounded) if quicker else ("float32", exact)
 
 
 def measure_error(exact: GPT2, rounded: GPT2, ids: list[int]) -> PrecisionError:

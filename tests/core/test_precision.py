@@ -9,7 +9,7 @@ from core.errors import DeviceError
 from core.gpt2 import GPT2, GPT2Config
 from core.linear import PlainLinear, factories, usable
 from core.loading import load_causal
-from core.precision import measure_error, quickest
+from core.precision import choose_layers, measure_error
 from core.registry import resolve
 
 IDS = [5, 9, 2, 7, 7, 1]
@@ -50,16 +50,21 @@ def test_the_error_is_the_mean_divergence_of_the_two_distributions() -> None:
     assert error.kl == pytest.approx(float(expected), rel=0.2)
 
 
-def test_the_quickest_usable_kind_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    slow, quick = factories("int8")[0], PlainLinear
-    monkeypatch.setattr("core.precision.factories", lambda name: [slow, quick] if name == "int8" else [slow])
-    monkeypatch.setattr("core.precision._row_time_s", lambda factory, *_: 1.0 if factory is quick else 2.0)
-    assert quickest("int8", torch.zeros(4, 4), torch.zeros(4)) == ("int8", quick)
+@pytest.mark.parametrize(("rounded_s", "used"), [(1.0, "int8"), (3.0, "float32")])
+def test_a_precision_that_is_slower_than_float32_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, rounded_s: float, used: str
+) -> None:
+    exact, rounded = PlainLinear, factories("bfloat16")[0]
+    monkeypatch.setattr("core.precision.usable", lambda factory: True)
+    monkeypatch.setattr("core.precision.factories", lambda name: [exact] if name == "float32" else [rounded, exact])
+    monkeypatch.setattr("core.precision._row_time_s", lambda factory, *_: 2.0 if factory is exact else rounded_s)
+    chosen = choose_layers("int8", torch.zeros(4, 4), torch.zeros(4))
+    assert chosen == (used, exact if used == "float32" else rounded)
 
 
 def test_a_precision_that_cannot_be_had_falls_back_to_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.precision.usable", lambda factory: factory is PlainLinear)
-    assert quickest("bfloat16", torch.zeros(4, 4), torch.zeros(4)) == ("float32", PlainLinear)
+    assert choose_layers("bfloat16", torch.zeros(4, 4), torch.zeros(4)) == ("float32", PlainLinear)
 
 
 def test_int8_is_refused_for_models_that_go_through_transformers(llama_folder: object) -> None:
