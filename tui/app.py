@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import ClassVar
 
 from textual.app import App
@@ -49,6 +50,12 @@ class NlpTui(App[None]):
     async def on_load(self) -> None:
         """Start the engine process before anything is painted: its imports take the longest."""
         await self._engine.start()
+
+    def on_ready(self) -> None:
+        """After the first frame: collect garbage again, but seldom, and never look at what start-up made."""
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 20)
+        gc.enable()
 
     def get_default_screen(self) -> MainScreen:
         """The one main screen."""

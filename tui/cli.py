@@ -7,6 +7,7 @@ and the commands are imported when they are called for.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import secrets
 import sys
@@ -234,6 +235,7 @@ def _read_text(options: argparse.Namespace, what: str) -> str:
 
 
 def _run_app(options: argparse.Namespace) -> int:
+    gc.disable()  # until the first frame: everything made so far lives as long as the app
     from tui.app import NlpTui  # Textual is not needed by the headless commands
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):

@@ -91,7 +91,7 @@ class TokenView(ScrollView, can_focus=True):
         """Replace the tokens; chips up to the first difference are not measured again."""
         same = 0
         for old, new in zip(self._pieces, pieces, strict=False):
-            if old != new or old.parts > 1:
+            if old.id != new.id or old.end != new.end or new.parts > 1:
                 break
             same += 1
         labels = [chip_label(piece, source) for piece in pieces[same:]]
@@ -101,7 +101,7 @@ class TokenView(ScrollView, can_focus=True):
         ]
         self._labels = [*self._labels[:same], *widths]
         self._pieces = pieces
-        self._wrap()
+        self._wrap(same)
         self.cursor = min(self.cursor, max(0, len(pieces) - 1))
         self.post_message(self.TokenHighlighted(self, self._at_cursor()))
 
@@ -176,11 +176,15 @@ class TokenView(ScrollView, can_focus=True):
             style += self.get_component_rich_style("token--cursor") + Style(underline=True)
         return [Segment(set_cell_size(label, width - 1), style), gap]
 
-    def _wrap(self) -> None:
-        """Pack the chips into lines, greedily."""
-        self._wrapped_width = width = self.scrollable_content_region.width
-        self._lines, start, used = [], 0, 0
-        for index, (_, chip_width) in enumerate(self._labels):
+    def _wrap(self, same: int = 0) -> None:
+        """Pack the chips into lines, greedily; the lines before the one that holds chip `same` stay as they are."""
+        width = self.scrollable_content_region.width
+        kept = self._line_of(same) if width == self._wrapped_width and same and self._lines else 0
+        self._wrapped_width = width
+        self._lines = self._lines[:kept]
+        start, used = self._lines[-1][1] if kept else 0, 0
+        for index in range(start, len(self._labels)):
+            chip_width = self._labels[index][1]
             if used and used + chip_width > width:
                 self._lines.append((start, index))
                 start, used = index, 0
