@@ -1,0 +1,1 @@
+"""Tests of the training recipes, on a few hundred words and tiny models."""

@@ -1,0 +1,1 @@
+"""Recipes that rebuild the starter models: train, distil, pack, describe and measure them."""
