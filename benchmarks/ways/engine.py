@@ -1,0 +1,43 @@
+"""nlp-tui itself: the engine process behind its client, a full record with ten candidates for every token."""
+
+from __future__ import annotations
+
+import asyncio
+
+from benchmarks.ways.serve import Options, Request, Run, Write, serve
+from core.client import EngineClient
+from core.protocol import Generate, Load, Loaded, TokenGenerated
+from core.records import ModelInfo, SamplingParams
+
+
+def make(options: Options) -> tuple[Run, str]:
+    """Start the engine and load the model."""
+    runner = asyncio.Runner()
+    client = EngineClient()
+    model = str(options.model)
+
+    async def load() -> ModelInfo:
+        loaded = await (await client.send(Load(0, model, "cpu", options.precision))).last()
+        assert isinstance(loaded, Loaded)
+        return loaded.info
+
+    async def answer(request: Request, write: Write) -> None:
+        params = SamplingParams(max_new_tokens=request.new_tokens, do_sample=False, candidates=10)
+        async for event in await client.send(Generate(0, model, request.text, params, "cpu", options.precision)):
+            if isinstance(event, TokenGenerated):
+                write(event.step.id)
+
+    info = runner.run(load())
+    return lambda request, write: runner.run(answer(request, write)), _note(info, options.precision)
+
+
+def _note(info: ModelInfo, wanted: str) -> str:
+    if info.dtype != wanted:
+        return f"{wanted} is no quicker here: ran in {info.dtype}"
+    if not info.error.positions:
+        return ""
+    return f"KL {info.error.kl:.0e}, top-1 agreement {info.error.top1_agreement:.0%}"
+
+
+if __name__ == "__main__":
+    serve(make)
