@@ -63,6 +63,8 @@ async def use(pilot: Pilot[None]) -> None:
     assert isinstance(screen, MainScreen)
     await until(pilot, lambda: screen.query("#prompt") and screen.status.state == "ready")
     screen.prompt.cursor_blink = False
+    for field in screen.query(Input):
+        field.cursor_blink = False
     screen.sampling.query_one("#setting-seed", Input).value = "1"
     screen.prompt.text = "Once upon a time, 한국 [bold]tokenizing"
     screen.similarity.first.value = "The cat is on the mat"
