@@ -159,22 +159,24 @@ class TokenView(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """One row of the chips: texts on even rows, ids on odd ones."""
+        base = self.rich_style  # worked out anew at every look, so once a row
         line, row = divmod(y + self.scroll_offset.y, ROWS_PER_LINE)
         if line >= len(self._lines):
-            return Strip.blank(self.size.width, self.rich_style)
-        segments = [segment for index in range(*self._lines[line]) for segment in self._chip(index, row)]
-        return Strip(segments).adjust_cell_length(self.size.width, self.rich_style)
+            return Strip.blank(self.size.width, base)
+        gap = Segment(" ", base)
+        chips = (self._chip(index, row) for index in range(*self._lines[line]))
+        segments = [segment for chip in chips for segment in (chip, gap)]
+        return Strip(segments).adjust_cell_length(self.size.width, base)
 
-    def _chip(self, index: int, row: int) -> list[Segment]:
+    def _chip(self, index: int, row: int) -> Segment:
         piece, (label, width) = self._pieces[index], self._labels[index]
-        gap = Segment(" ", self.rich_style)
         if row == 1:
-            return [Segment(str(piece.id).ljust(width - 1), self.get_component_rich_style("token--id")), gap]
+            return Segment(str(piece.id).ljust(width - 1), self.get_component_rich_style("token--id"))
         kind = "unknown" if piece.unknown else "special" if piece.special else "odd" if index % 2 else "even"
         style = self.get_component_rich_style(f"token--{kind}")
         if index == self.cursor and self.has_focus:
             style += self.get_component_rich_style("token--cursor") + Style(underline=True)
-        return [Segment(set_cell_size(label, width - 1), style), gap]
+        return Segment(set_cell_size(label, width - 1), style)
 
     def _wrap(self, same: int = 0) -> None:
         """Pack the chips into lines, greedily; the lines before the one that holds chip `same` stay as they are."""
