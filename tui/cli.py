@@ -151,7 +151,7 @@ def _add_model_options(parser: Parser, default: str) -> None:
     parser.add_argument("--model", default=default, metavar="NAME", help=f"starter, folder or hub name ({default})")
     parser.add_argument("--device", default="auto", help="auto, cuda, mps, xpu or cpu")
     parser.add_argument("--dtype", default="auto", choices=("auto", "float32", "float16", "bfloat16", "int8"))
-    parser.add_argument("--offline", action="store_true", help="open no connection (nothing here opens one yet)")
+    parser.add_argument("--offline", action="store_true", help="open no connection; nothing does, so far")
     if parser.prog == "nlp-tui":
         parser.add_argument("--debug", action="store_true", help="show tracebacks")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from textual.widgets import Input, Static
+from textual.widgets import Input, OptionList, Static
 
 from core.protocol import Compare, Load
 from core.records import PRESETS
@@ -199,6 +199,8 @@ async def test_the_palette_offers_models_and_presets(launch: Launch) -> None:
     async with launch() as running:
         await running.pilot.press("ctrl+p")
         await running.type("creative")
-        await running.pilot.pause(0.05)
+        await running.until(
+            lambda: "creative" in str(running.app.screen.query_one(OptionList).get_option_at_index(0).prompt)
+        )
         await running.pilot.press("enter", "enter")
         await running.until(lambda: running.screen.sampling.params.temperature == 1.2)
