@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -16,8 +16,10 @@ from textual.widgets import Static
 
 from core.records import TokenPiece
 from core.text import visible
-from core.tokenization import Scheme, SpecialToken
 from tui.token_view import TokenView
+
+if TYPE_CHECKING:  # the tokenizers themselves are read after the first frame
+    from core.tokenization import Scheme, SpecialToken
 
 
 class Breakdown(StrEnum):
