@@ -39,7 +39,7 @@ def compare(loaded: LoadedPairClassifier, first: str, second: str) -> Similarity
         pairs = _encode(loaded, [first, second], [second, first], limit)
         probabilities = loaded.model(**pairs).logits.float().softmax(-1)[:, label].tolist()
         cosine = _cosine(loaded, first, second, limit)
-    longest = max(len(loaded.tokenizer(first, second)["input_ids"]), 0)
+    length = len(loaded.tokenizer(first, second)["input_ids"])
     a_to_b, b_to_a = probabilities
     return Similarity(
         model=loaded.info.name,
@@ -49,7 +49,7 @@ def compare(loaded: LoadedPairClassifier, first: str, second: str) -> Similarity
         cosine=cosine,
         a_to_b=a_to_b,
         b_to_a=b_to_a,
-        truncated=longest > limit,
+        truncated=length > limit,
     )
 
 
