@@ -19,21 +19,23 @@ from typing import Protocol
 from core.errors import KINDS, EngineError, EngineStoppedError
 from core.protocol import (
     LAST_EVENTS,
+    Ask,
     Cancel,
-    Compare,
     Event,
     Failed,
-    Generate,
     Hello,
-    Load,
-    Next,
     Progress,
+    Request,
+    Work,
     decode,
     encode,
 )
 
 CANCEL_PATIENCE_S = 1.0
 """How long a started request may ignore its cancellation before the process is killed."""
+
+STEP_PATIENCE_S = 15.0
+"""The same for questions of the lab, which look up between two steps of training or two batches."""
 
 BUSY_SHARE = 0.7
 """From this load per core on, the machine counts as busy with other programs."""
@@ -48,7 +50,7 @@ class Engine(Protocol):
     async def start(self) -> None:
         """Start the engine."""
 
-    async def send(self, request: Load | Generate | Next | Compare) -> Reply:
+    async def send(self, request: Work) -> Reply:
         """Send a request; its id is replaced by a fresh one."""
 
     def cancel(self, reply: Reply) -> None:
@@ -61,9 +63,11 @@ class Engine(Protocol):
 class Reply:
     """The events of one request, as they come."""
 
-    def __init__(self, engine: Engine, request_id: int) -> None:
+    def __init__(self, engine: Engine, request_id: int, patience_s: float = CANCEL_PATIENCE_S) -> None:
         self._engine = engine
         self.request_id = request_id
+        self.patience_s = patience_s
+        """How long it may ignore a cancellation once it has started."""
         self.started = False
         """Whether the engine has begun to answer, loading aside."""
         self.finished = False
@@ -159,14 +163,15 @@ class EngineClient:
             stderr_reader = asyncio.create_task(self._read_stderr(self._process))
             self._readers = [asyncio.create_task(self._read_events(self._process, stderr_reader)), stderr_reader]
 
-    async def send(self, request: Load | Generate | Next | Compare) -> Reply:
+    async def send(self, request: Work) -> Reply:
         """Send a request; its id is replaced by a fresh one.
 
         Raises:
             EngineStoppedError: the process cannot be started.
         """
         await self.start()
-        reply = Reply(self, next(self._ids))
+        patience_s = STEP_PATIENCE_S if isinstance(request, Ask) else CANCEL_PATIENCE_S
+        reply = Reply(self, next(self._ids), patience_s)
         self._replies[reply.request_id] = reply
         self._write(replace(request, id=reply.request_id))
         return reply
@@ -186,7 +191,7 @@ class EngineClient:
             if not reply.finished and process is not None and process.returncode is None:
                 process.kill()
 
-        asyncio.get_running_loop().call_later(CANCEL_PATIENCE_S, kill_if_deaf)
+        asyncio.get_running_loop().call_later(reply.patience_s, kill_if_deaf)
 
     async def close(self) -> None:
         """End the process at once; it holds nothing that could be lost."""
@@ -203,7 +208,7 @@ class EngineClient:
             reader.cancel()
         await asyncio.gather(*self._readers, return_exceptions=True)
 
-    def _write(self, message: Load | Generate | Next | Compare | Cancel) -> None:
+    def _write(self, message: Request) -> None:
         if self._process is not None and self._process.stdin is not None and not self._process.stdin.is_closing():
             self._process.stdin.write(encode(message))
 
@@ -221,8 +226,8 @@ class EngineClient:
         if process is self._process:
             self._report_death(status)
 
-    def _deliver(self, event: Event | Load | Generate | Next | Compare | Cancel) -> None:
-        if isinstance(event, Hello | Load | Generate | Next | Compare | Cancel):
+    def _deliver(self, event: Event | Request) -> None:
+        if isinstance(event, Hello) or not isinstance(event, Event):
             return
         reply = self._replies.get(event.id)
         if reply is None:

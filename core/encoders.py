@@ -1,10 +1,10 @@
-"""BERT-type models for many texts: packed layers, encoders shared between tasks, batches of like lengths."""
+"""BERT-type models for many texts: packed layers, modules shared between tasks, batches of like lengths."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 from weakref import WeakValueDictionary
 
 import torch
@@ -15,8 +15,11 @@ from core.linear import Factory, Linear
 BATCH = 32
 """How many texts go through an encoder at once."""
 
-_shared: WeakValueDictionary[tuple[Path, str], nn.Module] = WeakValueDictionary()
-"""Encoders in memory, by the file their weights come from and their precision; they go with their last model."""
+_SHARABLE = re.compile(r"(^|\.)embeddings$|\.layer\.\d+$")
+"""The names of modules that models may have in common."""
+
+_shared: WeakValueDictionary[tuple[Path, str, str], nn.Module] = WeakValueDictionary()
+"""Modules in memory, by their weights' file, their name and their precision; they go with their last model."""
 
 
 class _Layer(nn.Module):
@@ -35,7 +38,7 @@ class _Layer(nn.Module):
 def pack_linears(model: nn.Module, factory: Factory) -> None:
     """Replace the linear layers of a model's encoder blocks by ones made by `factory` (CPU)."""
     for module in model.modules():
-        if type(module).__name__.endswith("Encoder"):
+        if type(module).__name__.endswith(("Encoder", "Transformer")):
             for parent in list(module.modules()):
                 for name, child in list(parent.named_children()):
                     if isinstance(child, nn.Linear):
@@ -43,20 +46,28 @@ def pack_linears(model: nn.Module, factory: Factory) -> None:
                         setattr(parent, name, _Layer(factory(child.weight.detach().t(), bias, "none")))
 
 
-def share_encoder(model: Any, weights_file: Path, precision: str) -> None:
-    """Use the encoder that is already in memory for a model whose encoder comes from the same file.
+def share_modules(model: nn.Module, files: Mapping[str, Path], precision: str) -> None:
+    """Use the embeddings and layers that are already in memory for those that come from the same file.
 
     Args:
-        model: a transformers model with a base model (its encoder) and a head.
-        weights_file: the safetensors file that holds the encoder's weights and nothing else.
-        precision: how they are stored in memory.
+        model: a transformers model.
+        files: the file of each weight, by the weight's name.
+        precision: how the weights are stored in memory.
     """
-    key = (weights_file.resolve(), precision)
-    twin = _shared.get(key)
-    if twin is None:
-        _shared[key] = model.base_model
-    else:
-        setattr(model, model.base_model_prefix, twin)
+    for name, module in list(model.named_modules()):
+        sources = {path for weight, path in files.items() if weight.startswith(f"{name}.")}
+        if not _SHARABLE.search(name) or len(sources) != 1:
+            continue
+        key = (sources.pop(), name, precision)
+        twin = _shared.get(key)
+        if twin is None:
+            _shared[key] = module
+        else:
+            parent, _, own_name = name.rpartition(".")
+            setattr(model.get_submodule(parent), own_name, twin)
+    tie_weights = getattr(model, "tie_weights", None)
+    if tie_weights is not None:
+        tie_weights()  # a head that is the embeddings' matrix must be that of the shared ones
 
 
 def batches_by_length(lengths: Sequence[int], size: int = BATCH) -> Iterator[list[int]]:

@@ -1,23 +1,22 @@
 """What the engine process does with each request: loads models when they are first needed and answers in events.
 
-Knows no pipe: events go to the `emit` it is given, which in a test is a list. One causal model and one classifier
-are kept; asking for another replaces it.
+Knows no pipe: events go to the `emit` it is given, which in a test is a list.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
-
-import torch
 
 from core.beams import BeamSearch, BeamStep
 from core.choosing import rank_candidates
 from core.decoding import Decoder, PrefixCache, SequenceEnd, fit_prompt, read_prompt
-from core.device import pick_device, pick_precision, use_all_cores
-from core.loading import LoadedCausal, ProgressCallback, load_causal, load_pair_classifier
+from core.device import use_all_cores
+from core.encoder_models import Head, LoadedEncoder, two_labelled
+from core.loading import LoadedCausal, ProgressCallback
 from core.protocol import (
+    Answered,
+    Ask,
     BeamsAdvanced,
     Candidates,
     Compare,
@@ -32,48 +31,17 @@ from core.protocol import (
     RunStarted,
     SequenceDone,
     TokenGenerated,
+    Work,
 )
 from core.records import ModelInfo
-from core.registry import ResolvedModel, read_config, resolve
+from core.registry import read_config, resolve
+from core.shelf import Shelf
+from core.tasks.answering import answer, is_short
+from core.tasks.desk import Desk
 from core.tasks.similarity import compare
 from core.warm_up import import_in_pieces
 
 CANDIDATES_PER_EVENT = 1000
-
-Work = Load | Generate | Next | Compare
-"""The requests that are answered with work."""
-
-Model = TypeVar("Model")
-
-
-class _Slot(Generic[Model]):
-    """The one model of a kind that is kept."""
-
-    def __init__(self, loader: Callable[[ResolvedModel, torch.device, str, ProgressCallback], Model]) -> None:
-        self._loader = loader
-        self._key: tuple[str, str, str] | None = None
-        self._model: Model | None = None
-
-    @property
-    def filled(self) -> bool:
-        """Whether there is a model."""
-        return self._model is not None
-
-    def holds(self, request: Work) -> bool:
-        """Whether the model a request needs is here."""
-        return self._key == (request.model, request.device, request.dtype)
-
-    def get(self, request: Work, progress: ProgressCallback) -> tuple[Model, bool]:
-        """The model a request needs, and whether it had to be loaded."""
-        if self._model is not None and self.holds(request):
-            return self._model, False
-        resolved = resolve(request.model)
-        device = pick_device(request.device)
-        precision = pick_precision(request.dtype, device)
-        self._model = self._key = None  # the old weights go before the new ones come
-        self._model = self._loader(resolved, device, precision, progress)
-        self._key = (request.model, request.device, request.dtype)
-        return self._model, True
 
 
 class Engine:
@@ -82,22 +50,23 @@ class Engine:
     def __init__(self, emit: Callable[[Event], None]) -> None:
         use_all_cores()
         self._emit = emit
-        self._causal = _Slot(load_causal)
-        self._classifier = _Slot(load_pair_classifier)
+        self._shelf = Shelf()
         self._prefix: PrefixCache | None = None
         self._warm_up = import_in_pieces()
 
     def warm_up(self) -> bool:
         """Import a piece of what later requests need, once the generator is there; False when nothing is left."""
-        return self._causal.filled and next(self._warm_up, None) is not None
+        return self._shelf.has_causal and next(self._warm_up, None) is not None
 
     def is_short(self, request: Work) -> bool:
         """Whether a request can be answered between two tokens of a run: its model is there and it reads little."""
         match request:
             case Next():
-                return self._causal.holds(request)
+                return self._shelf.holds_causal(request.model, request.device, request.dtype)
             case Compare():
-                return self._classifier.holds(request)
+                return self._shelf.holds_encoder(Head.CLASSIFIER, request.model, request.device, request.dtype)
+            case Ask(question=question, device=device, dtype=dtype):
+                return is_short(question, self._shelf, device, dtype)
             case _:
                 return False
 
@@ -120,8 +89,19 @@ class Engine:
             case Next():
                 self._next(request)
             case Compare():
-                loaded, _ = self._classifier.get(request, self._progress(request))
-                self._emit(Compared(request.id, compare(loaded, request.first, request.second)))
+                self._emit(Compared(request.id, compare(self._classifier(request), request.first, request.second)))
+            case Ask():
+                desk = Desk(
+                    self._shelf,
+                    request.device,
+                    request.dtype,
+                    self._progress(request),
+                    should_stop,
+                    between_tokens,
+                )
+                for part in answer(desk, request.question):
+                    self._emit(Answered(request.id, part))
+                self._emit(Done(request.id))
 
     def _progress(self, request: Work) -> ProgressCallback:
         return lambda stage, fraction: self._emit(Progress(request.id, stage, fraction))
@@ -129,11 +109,16 @@ class Engine:
     def _load(self, request: Load) -> ModelInfo:
         architectures = read_config(resolve(request.model)).get("architectures") or ["none"]
         if str(architectures[0]).endswith("ForSequenceClassification"):
-            return self._classifier.get(request, self._progress(request))[0].info
+            return self._classifier(request).info
         return self._loaded_causal(request).info
 
-    def _loaded_causal(self, request: Work) -> LoadedCausal:
-        loaded, fresh = self._causal.get(request, self._progress(request))
+    def _classifier(self, request: Load | Compare) -> LoadedEncoder:
+        where = (request.model, request.device, request.dtype)
+        return two_labelled(self._shelf.encoder(Head.CLASSIFIER, *where, self._progress(request)))
+
+    def _loaded_causal(self, request: Load | Generate | Next) -> LoadedCausal:
+        where = (request.model, request.device, request.dtype)
+        loaded, fresh = self._shelf.causal(*where, self._progress(request))
         if fresh:
             self._prefix = None
         return loaded

@@ -1,4 +1,4 @@
-"""Models from folders: the lean GPT-2 from its safetensors, everything else through transformers.
+"""Causal models from folders: the lean GPT-2 from its safetensors, everything else through transformers.
 
 Only safetensors are read and no code of a model is run. Each loader reports its progress as (stage, fraction).
 """
@@ -17,7 +17,6 @@ from torch import Tensor
 
 from core.causal import CausalModel, TransformersModel
 from core.device import DTYPES
-from core.encoders import pack_linears, share_encoder
 from core.errors import DeviceError, EngineError, ModelFormatError
 from core.gpt2 import GPT2, GPT2Config
 from core.precision import CALIBRATION_TEXT, choose_layers, measure_error
@@ -39,16 +38,6 @@ class LoadedCausal:
     tokenizer: TextTokenizer
     info: ModelInfo
     eos_ids: frozenset[int]
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedPairClassifier:
-    """A sequence classifier for two sentences, with its tokenizer and labels."""
-
-    model: Any
-    tokenizer: Any
-    info: ModelInfo
-    labels: tuple[str, ...]
 
 
 def load_causal(
@@ -86,7 +75,7 @@ def load_causal(
             "tokenizer and weights do not belong together",
         )
     progress("ready", 1.0)
-    info = _info(resolved, config, causal.parameters, causal.n_positions, vocab_size, device, actual, began)
+    info = model_info(resolved, config, causal.parameters, causal.n_positions, vocab_size, device, actual, began)
     return LoadedCausal(causal, tokenizer, replace(info, error=error, note=note), _eos_ids(config))
 
 
@@ -121,58 +110,6 @@ def _probe_weights(config: GPT2Config) -> tuple[Tensor, Tensor]:
     return torch.randn(width, columns, generator=generator) / width**0.5, torch.zeros(columns)
 
 
-def load_pair_classifier(
-    resolved: ResolvedModel, device: torch.device, precision: str, progress: ProgressCallback
-) -> LoadedPairClassifier:
-    """Load a two-label sequence classifier, such as a BERT fine-tuned on MRPC.
-
-    Raises:
-        ModelFormatError: the folder holds no such model.
-    """
-    began = time.perf_counter()
-    config = read_config(resolved)
-    architectures = config.get("architectures") or ["none"]
-    if not str(architectures[0]).endswith("ForSequenceClassification"):
-        raise ModelFormatError(
-            f"{resolved.name} is a {architectures[0]}, not a sequence classifier",
-            "use starter/mrpc or another MRPC model",
-        )
-    weight_files(resolved)
-    progress("importing transformers", 0.1)
-    # transformers costs seconds, so nothing imports it before a model needs it.
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-    progress("reading the weights", 0.7)
-    model, actual = _encoder_model(AutoModelForSequenceClassification, resolved, device, precision)
-    tokenizer = _from_pretrained_tokenizer(AutoTokenizer, resolved)
-    labels = tuple(model.config.id2label[index] for index in range(model.config.num_labels))
-    if len(labels) != 2:
-        raise ModelFormatError(f"{resolved.name} has {len(labels)} labels, not two", "use a paraphrase model")
-    parameters = sum(weight.numel() for weight in model.parameters())
-    positions = int(config.get("max_position_embeddings", 512))
-    progress("ready", 1.0)
-    info = _info(resolved, config, parameters, positions, model.config.vocab_size, device, actual, began)
-    return LoadedPairClassifier(model, tokenizer, info, labels)
-
-
-def _encoder_model(auto_class: Any, resolved: ResolvedModel, device: torch.device, precision: str) -> tuple[Any, str]:
-    """A transformers encoder, packed on the CPU and shared where another model has it already; and its precision."""
-    if device.type != "cpu":
-        return _from_pretrained(auto_class, resolved, device, precision), precision
-    if precision not in DTYPES:
-        raise _gpt2_only(precision)
-    model = _from_pretrained(auto_class, resolved, device, "float32")
-    first = next((module for module in model.base_model.encoder.modules() if isinstance(module, torch.nn.Linear)), None)
-    if first is None:
-        return model, "float32"
-    actual, factory = choose_layers(precision, first.weight.detach().t(), first.bias.detach())
-    files = weight_files(resolved)
-    if len(files) > 1:  # an index: the encoder has a file of its own
-        share_encoder(model, max(files, key=lambda path: path.stat().st_size), actual)
-    pack_linears(model, factory)
-    return model, actual
-
-
 def _read_weights(resolved: ResolvedModel, device: torch.device, progress: ProgressCallback) -> dict[str, Tensor]:
     """Every tensor of the model's safetensors, in the file's dtype on the device; on the CPU mapped, not read."""
     weights: dict[str, Tensor] = {}
@@ -205,41 +142,56 @@ def _transformers_causal(
     weight_files(resolved)
     from transformers import AutoModelForCausalLM  # costs seconds; GPT-2 does without it
 
-    model = _from_pretrained(AutoModelForCausalLM, resolved, device, precision)
+    model = from_pretrained(AutoModelForCausalLM, resolved, device, precision)
     positions = int(config.get("max_position_embeddings") or config.get("n_positions") or 2048)
     return TransformersModel(model, positions)
 
 
-def _from_pretrained(auto_class: Any, resolved: ResolvedModel, device: torch.device, precision: str) -> Any:
+def from_pretrained(
+    auto_class: Any, resolved: ResolvedModel, device: torch.device, precision: str, *, eager: bool = False
+) -> Any:
+    """A transformers model from a folder, ready to infer.
+
+    Args:
+        auto_class: which of transformers' Auto classes.
+        resolved: where it is.
+        device: where it goes.
+        precision: float32, float16 or bfloat16.
+        eager: with attention that can be looked at.
+
+    Raises:
+        ModelFormatError: transformers cannot load it.
+        DeviceError: another precision was asked for.
+    """
     if precision not in DTYPES:
-        raise _gpt2_only(precision)
+        raise gpt2_only(precision)
     dtype = DTYPES[precision]
     try:
         model = auto_class.from_pretrained(
-            resolved.folder, dtype=dtype, local_files_only=True, trust_remote_code=False, use_safetensors=True
+            resolved.folder,
+            dtype=dtype,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            **({"attn_implementation": "eager"} if eager else {}),
         )
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
-        raise _load_failure(resolved.name, resolved.folder, error) from error
+        raise load_failure(resolved.name, resolved.folder, error) from error
     return model.to(device).eval()
 
 
-def _from_pretrained_tokenizer(auto_class: Any, resolved: ResolvedModel) -> Any:
-    try:
-        return auto_class.from_pretrained(resolved.folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
-        raise _load_failure(f"the tokenizer of {resolved.name}", resolved.folder, error) from error
-
-
-def _gpt2_only(precision: str) -> DeviceError:
+def gpt2_only(precision: str) -> DeviceError:
+    """The error for a precision that only the lean GPT-2 has."""
     return DeviceError(f"{precision} is available for GPT-2 models only", f"use one of {', '.join(DTYPES)}")
 
 
-def _load_failure(name: str, folder: Path, error: Exception) -> EngineError:
+def load_failure(name: str, folder: Path, error: Exception) -> EngineError:
+    """The error for files that transformers cannot load."""
     reason = str(error).strip().partition("\n")[0][:200] or type(error).__name__
     return ModelFormatError(f"{name} cannot be loaded: {reason}", f"check the files in {folder}")
 
 
-def _info(
+def model_info(
     resolved: ResolvedModel,
     config: dict[str, Any],
     parameters: int,
@@ -249,6 +201,7 @@ def _info(
     precision: str,
     began: float,
 ) -> ModelInfo:
+    """What is known of a model that was loaded since `began` (`time.perf_counter`)."""
     return ModelInfo(
         name=resolved.name,
         source=resolved.source.value,

@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from enum import Enum
-from typing import Any, TypeAlias, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import TYPE_CHECKING, Any, TypeAlias, get_args, get_origin, get_type_hints
 
 from core.records import (
     Beam,
@@ -23,6 +24,9 @@ from core.records import (
     Similarity,
     StepRecord,
 )
+
+if TYPE_CHECKING:
+    from core.lab.catalogue import Answer, Question  # dozens of records, which the first frame does without
 
 # -- requests ---------------------------------------------------------------------------------------------------------
 
@@ -79,6 +83,16 @@ class Compare:
 
 
 @dataclass(frozen=True, slots=True)
+class Ask:
+    """A question of the lab, which names its model itself. Answered by `Answered`, once or more, then `Done`."""
+
+    id: int
+    question: Question
+    device: str = "auto"
+    dtype: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
 class Cancel:
     """Stop request `target` after the token in hand. Not answered itself: the target's own last event is."""
 
@@ -86,7 +100,10 @@ class Cancel:
     target: int
 
 
-Request: TypeAlias = Load | Generate | Next | Compare | Cancel
+Work: TypeAlias = Load | Generate | Next | Compare | Ask
+"""The requests that are answered with work."""
+
+Request: TypeAlias = Work | Cancel
 
 # -- events -----------------------------------------------------------------------------------------------------------
 
@@ -176,6 +193,14 @@ class Compared:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer to `Ask`, or a part of it."""
+
+    id: int
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """The request is answered in full."""
 
@@ -205,6 +230,7 @@ Event: TypeAlias = (
     | SequenceDone
     | Candidates
     | Compared
+    | Answered
     | Done
     | Failed
 )
@@ -215,9 +241,9 @@ LAST_EVENTS = (Loaded, Compared, Done, Failed)
 _MESSAGES: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
-        *(Load, Generate, Next, Compare, Cancel),
+        *(Load, Generate, Next, Compare, Ask, Cancel),
         *(Hello, Progress, Loaded, RunStarted, TokenGenerated, BeamsAdvanced, SequenceDone),
-        *(Candidates, Compared, Done, Failed),
+        *(Candidates, Compared, Answered, Done, Failed),
     )
 }
 
@@ -239,6 +265,11 @@ def to_json(value: Any) -> str:
 def encode(message: Request | Event) -> bytes:
     """A message as one JSON line, newline included."""
     payload = {"type": type(message).__name__, **asdict(message)}
+    match message:  # where a field may hold one of several records, it says which
+        case Ask():
+            payload["question"]["type"] = type(message.question).__name__
+        case Answered():
+            payload["answer"]["type"] = type(message.answer).__name__
     return json.dumps(payload, separators=(",", ":")).encode() + b"\n"
 
 
@@ -268,6 +299,9 @@ def _reader_of(kind: Any) -> Callable[[Any], Any]:
     if get_origin(kind) is tuple:
         item_reader = _reader_of(get_args(kind)[0])
         return lambda value: tuple(item_reader(item) for item in value)
+    if isinstance(kind, UnionType):
+        by_name = {one.__name__: _record_reader(one) for one in get_args(kind)}
+        return lambda value: by_name[value.pop("type")](value)
     if not isinstance(kind, type):
         raise TypeError(f"no message holds a {kind!r}")
     if is_dataclass(kind):
@@ -278,6 +312,12 @@ def _reader_of(kind: Any) -> Callable[[Any], Any]:
 
 
 def _record_reader(kind: type[Any]) -> Callable[[Any], Any]:
-    hints = get_type_hints(kind)
+    hints = get_type_hints(kind, localns=_lab_names() if kind in (Ask, Answered) else None)
     readers = {field.name: _reader_of(hints[field.name]) for field in fields(kind)}
     return lambda value: kind(**{name: readers[name](item) for name, item in value.items()})
+
+
+def _lab_names() -> dict[str, Any]:
+    from core.lab import catalogue  # see the top
+
+    return vars(catalogue)

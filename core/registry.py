@@ -64,6 +64,8 @@ STARTERS: dict[str, ModelSpec] = {
 
 DEFAULT_GENERATOR = "starter/gpt2"
 DEFAULT_PARAPHRASER = "starter/mrpc"
+DEFAULT_MASKED_LM = "starter/bert"
+DEFAULT_SENTIMENT = "starter/sst2"
 
 _TOKENIZER_TWINS = {"gpt2": "starter/gpt2", "bert-base-uncased": "starter/bert"}
 """Tokenizers of the originals that ship, unchanged, with a starter."""
@@ -197,6 +199,20 @@ def weight_files(model: ResolvedModel) -> list[Path]:
             "convert it with save_pretrained(…), which writes model.safetensors",
         )
     raise ModelFormatError(f"{model.name} has no weights (model.safetensors)", "give a folder made by save_pretrained")
+
+
+def weight_map(model: ResolvedModel) -> dict[str, Path]:
+    """The file of each weight, by its name, where an index says so; else empty.
+
+    Raises:
+        ModelFormatError: as `weight_files`.
+    """
+    weight_files(model)
+    index = model.folder / "model.safetensors.index.json"
+    if not index.exists():
+        return {}
+    named: dict[str, str] = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+    return {name: (model.folder / file).resolve() for name, file in named.items()}
 
 
 def _indexed_files(model: ResolvedModel, weight_map: dict[str, str]) -> list[Path]:

@@ -16,14 +16,12 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from core.errors import EngineError
-from core.protocol import Cancel, Compare, Done, Event, Failed, Generate, Hello, Load, Next, decode, encode
+from core.protocol import Cancel, Done, Event, Failed, Hello, Work, decode, encode
 
 NICENESS = 10
 
 IDLE_S = 0.2
 """How long no request must have come before the engine prepares for later ones."""
-
-Work = Load | Generate | Next | Compare
 
 
 class Inbox:
@@ -66,7 +64,7 @@ class Inbox:
                 match message:
                     case Cancel():
                         self._cancelled.add(message.target)
-                    case Load() | Generate() | Next() | Compare():
+                    case _ if isinstance(message, Work):
                         self._waiting.append(message)
                     case _:
                         raise ValueError(f"not a request: {message!r}")

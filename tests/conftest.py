@@ -6,11 +6,12 @@ are the genuine ones that ship with the starters. Weights are drawn wide enough 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # huggingface_hub reads it when it is imported
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in the engine's process: no spinning on shared cores
@@ -19,8 +20,11 @@ import pytest
 import torch
 from hypothesis import settings
 
-from core.loading import LoadedCausal, LoadedPairClassifier, load_causal, load_pair_classifier
+from core.encoder_models import Head, LoadedEncoder, load_encoder, two_labelled
+from core.loading import LoadedCausal, load_causal
 from core.registry import STARTER_FOLDER, resolve
+from core.shelf import Shelf
+from core.tasks.desk import Desk
 from core.tokenization import TextTokenizer
 
 settings.register_profile("suite", max_examples=60, deadline=None, derandomize=True, database=None)
@@ -102,21 +106,65 @@ def llama_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+class EncoderBuilder(Protocol):
+    """Builds a folder with a tiny random encoder under a head."""
+
+    def __call__(self, family: str, head: Head, **changes: Any) -> Path:
+        """`family` is one of `FAMILIES`; keyword arguments go to its config."""
+
+
+FAMILIES = ("bert", "distilbert", "roberta", "albert")
+"""The kinds of encoder that every task of the lab is tested with."""
+
+_HEAD_CLASSES = {
+    Head.MASKED_LM: "ForMaskedLM",
+    Head.NEXT_SENTENCE: "ForNextSentencePrediction",
+    Head.CLASSIFIER: "ForSequenceClassification",
+    Head.ANSWERS: "ForQuestionAnswering",
+    Head.STATES: "Model",
+}
+
+
 @pytest.fixture(scope="session")
-def build_classifier(tmp_path_factory: pytest.TempPathFactory) -> Builder:
-    """Builds a tiny random BERT classifier; keyword arguments go to `BertConfig`."""
+def build_encoder(tmp_path_factory: pytest.TempPathFactory) -> EncoderBuilder:
+    """Builds tiny random encoders; all speak BERT's uncased WordPiece."""
+
+    def build(family: str, head: Head, **changes: Any) -> Path:
+        import transformers  # seconds, for the tests that need it
+
+        name = {"bert": "Bert", "distilbert": "DistilBert", "roberta": "Roberta", "albert": "Albert"}[family]
+        shape: dict[str, Any] = {"initializer_range": 0.3, "pad_token_id": 0, "max_position_embeddings": 64}
+        if family == "distilbert":
+            shape |= {"dim": 32, "hidden_dim": 64, "n_layers": 2, "n_heads": 4}
+        else:
+            shape |= {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+        if family == "albert":
+            shape |= {"embedding_size": 16}
+        if family in ("albert", "roberta"):
+            shape |= {"vocab_size": 30522}
+        if family == "roberta":
+            shape |= {"max_position_embeddings": 65}  # positions are counted from after the padding id
+        torch.manual_seed(SEED)
+        folder = tmp_path_factory.mktemp(f"{family}-{head.value}")
+        config = getattr(transformers, f"{name}Config")(**(shape | changes))
+        getattr(transformers, f"{name}{_HEAD_CLASSES[head]}")(config).save_pretrained(folder)
+        copy_tokenizer("bert", folder)
+        if family in ("distilbert", "roberta"):  # these read no sentence numbers
+            settings_file = folder / "tokenizer_config.json"
+            written = json.loads(settings_file.read_text()) | {"model_input_names": ["input_ids", "attention_mask"]}
+            settings_file.write_text(json.dumps(written))
+        return folder
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def build_classifier(build_encoder: EncoderBuilder) -> Builder:
+    """Builds a tiny random BERT classifier of pairs; keyword arguments go to `BertConfig`."""
 
     def build(name: str, **changes: Any) -> Path:
-        from transformers import BertConfig, BertForSequenceClassification  # seconds, for the tests that need it
-
-        shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
         names = {"id2label": {0: "not_equivalent", 1: "equivalent"}}
-        torch.manual_seed(SEED)
-        folder = tmp_path_factory.mktemp(name)
-        config = BertConfig(**(shape | {"max_position_embeddings": 64, "initializer_range": 0.3} | names | changes))
-        BertForSequenceClassification(config).save_pretrained(folder)
-        copy_tokenizer("mrpc", folder)
-        return folder
+        return build_encoder("bert", Head.CLASSIFIER, **(names | changes))
 
     return build
 
@@ -141,9 +189,11 @@ def load_causal_folder(folder: Path) -> LoadedCausal:
     return load_causal(resolve(str(folder)), torch.device("cpu"), "float32", ignore_progress)
 
 
-def load_classifier_folder(folder: Path) -> LoadedPairClassifier:
+def load_classifier_folder(folder: Path) -> LoadedEncoder:
     """A sentence-pair classifier on the cpu, in float32."""
-    return load_pair_classifier(resolve(str(folder)), torch.device("cpu"), "float32", ignore_progress)
+    return two_labelled(
+        load_encoder(Head.CLASSIFIER, resolve(str(folder)), torch.device("cpu"), "float32", ignore_progress)
+    )
 
 
 @pytest.fixture(scope="session")
@@ -159,9 +209,15 @@ def loaded_llama(llama_folder: Path) -> LoadedCausal:
 
 
 @pytest.fixture(scope="session")
-def loaded_classifier(classifier_folder: Path) -> LoadedPairClassifier:
+def loaded_classifier(classifier_folder: Path) -> LoadedEncoder:
     """The tiny classifier."""
     return load_classifier_folder(classifier_folder)
+
+
+def desk(**changes: Any) -> Desk:
+    """A task's place in the engine, on the cpu, where nobody cancels or waits."""
+    given: dict[str, Any] = {"shelf": Shelf(), "device_name": "cpu", "dtype": "float32", "progress": ignore_progress}
+    return Desk(**(given | {"should_stop": lambda: False, "between": lambda: None} | changes))
 
 
 @pytest.fixture(scope="session")

@@ -17,11 +17,12 @@ from transformers import PreTrainedTokenizerBase
 from training.bert_model import BertFamily, mean_pooled
 from training.glue import Example, Task, TaskRows, class_labels, draw_examples, encode_examples, length_buckets
 from training.progress import learning_rate_factor, step_generator
-from training.sentence_pairs import MaskedPairs, draw_pairs, mask_pairs
+from training.sentence_pairs import MaskedPairs, Pair, draw_pairs, draw_sentence, mask_pairs
 from training.vocabulary import CompactVocabulary
 from training.vocabulary_loss import choose_candidates, vocabulary_loss
 
 SIMILARITY_WEIGHT = 5.0
+SENTENCE_ENDS = (".", "!", "?")
 
 Documents = Sequence[tuple[Tensor, ...]]
 """Pieces by document."""
@@ -31,9 +32,9 @@ Documents = Sequence[tuple[Tensor, ...]]
 class BertSettings:
     """How BERT is trained."""
 
-    own_layers: int = 1
+    own_layers: int = 3
     """Last layers that each task has for itself."""
-    frozen_layers: int = 2
+    frozen_layers: int = 0
     """First layers that stay as they are; with one or more, embeddings learn from the output side alone."""
     pairs_per_step: int = 16
     """Sentence pairs of one batch."""
@@ -41,6 +42,8 @@ class BertSettings:
     """How often a pair comes from each corpus, relative to the others."""
     short_share: float = 0.15
     """Share of pairs cut down to a sentence's length, 0-1."""
+    sentence_share: float = 0.15
+    """Single sentences for each pair of the batch."""
     masked_share_early: float = 0.3
     """Share of tokens hidden in the first 70 % of the run, 0-1: more to learn from each batch."""
     masked_share_late: float = 0.15
@@ -215,7 +218,14 @@ class BertTrainer:
         ]
         early = fraction_done < 0.7
         share = settings.masked_share_early if early else settings.masked_share_late
-        return mask_pairs(pairs, self._tokenizer, share, generator)
+        return mask_pairs([*pairs, *self._next_sentences(generator)], self._tokenizer, share, generator)
+
+    def _next_sentences(self, generator: torch.Generator) -> list[Pair]:
+        """Draw the batch's single sentences, from any corpus."""
+        ends = torch.tensor([self._tokenizer.convert_tokens_to_ids(sign) for sign in SENTENCE_ENDS])
+        count = round(self._settings.sentence_share * self._settings.pairs_per_step)
+        places = torch.randint(len(self._corpora), (count,), generator=generator).tolist()
+        return [draw_sentence(self._corpora[place], ends, generator) for place in places]
 
     def _pretraining_loss(self, batch: MaskedPairs, generator: torch.Generator) -> Tensor:
         """Return the masked-LM loss and the weighted next-sentence loss together."""

@@ -6,6 +6,7 @@ Invariant: a pair that does not belong together comes from two different documen
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -16,6 +17,8 @@ from training.corpora import Corpus
 PIECE_TOKENS = 62
 SHORTEST_PIECE = 8
 IS_NEXT, IS_RANDOM = 0, 1
+IS_SINGLE = -100  # the label that cross-entropy ignores
+SHORTEST_SENTENCE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +28,9 @@ class Pair:
     first: Tensor
     """Token ids of the first piece, 1-D."""
     second: Tensor
-    """Token ids of the second piece, 1-D."""
+    """Token ids of the second piece, 1-D; empty in a single sentence."""
     label: int
-    """`IS_NEXT` or `IS_RANDOM`."""
+    """`IS_NEXT`, `IS_RANDOM` or `IS_SINGLE`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ class MaskedPairs:
     targets: Tensor
     """The tokens to be told, in reading order, (N,)."""
     labels: Tensor
-    """`IS_NEXT` or `IS_RANDOM` for each pair, (B,)."""
+    """`IS_NEXT`, `IS_RANDOM` or `IS_SINGLE` for each pair, (B,)."""
 
 
 def encode_pieces(documents: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[tuple[Tensor, ...]]:
@@ -98,6 +101,25 @@ def draw_pair(
     return Pair(first, second, label)
 
 
+def draw_sentence(documents: Sequence[tuple[Tensor, ...]], ends: Tensor, generator: torch.Generator) -> Pair:
+    """Draw a whole sentence that stands alone, or a piece where no sentence is whole.
+
+    Args:
+        documents: Pieces by document.
+        ends: Token ids that end a sentence, 1-D.
+        generator: The draw's randomness.
+
+    Returns:
+        A pair whose second piece is empty.
+    """
+    pieces = documents[_draw(len(documents), generator)]
+    piece = pieces[_draw(len(pieces), generator)]
+    bounds = (torch.isin(piece, ends).nonzero().flatten() + 1).tolist()
+    whole = [(start, end) for start, end in pairwise(bounds) if end - start >= SHORTEST_SENTENCE]
+    start, end = whole[_draw(len(whole), generator)] if whole else (0, len(piece))
+    return Pair(piece[start:end], piece[:0], IS_SINGLE)
+
+
 def mask_pairs(
     pairs: Sequence[Pair],
     tokenizer: PreTrainedTokenizerBase,
@@ -118,7 +140,10 @@ def mask_pairs(
     start, end, mask = (
         torch.tensor([tokenizer.convert_tokens_to_ids(token)]) for token in ("[CLS]", "[SEP]", "[MASK]")
     )
-    rows = [torch.cat([start, p.first, end, p.second, end]).long() for p in pairs]
+    rows = [
+        torch.cat([start, p.first, end, p.second, end] if len(p.second) else [start, p.first, end]).long()
+        for p in pairs
+    ]
     types = [torch.arange(len(r)) >= len(p.first) + 2 for p, r in zip(pairs, rows, strict=True)]
     ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)  # (B, T)
     filled = torch.nn.utils.rnn.pad_sequence([torch.ones_like(r) for r in rows], batch_first=True)

@@ -57,6 +57,19 @@ class NlpTui(App[None]):
         gc.set_threshold(50_000, 20, 20)
         gc.enable()
 
+    async def action_open_lab(self, lab: str = "") -> None:
+        """Show the lab, at one of its panes or where it was left."""
+        from tui.lab_screen import LabScreen  # a dozen panes, which the first frame does without
+
+        screen = next((one for one in self._installed_screens.values() if isinstance(one, LabScreen)), None)
+        if screen is None:
+            screen = LabScreen(self._engine, device=self._target.device, dtype=self._target.dtype)
+            self.install_screen(screen, "lab")
+        if self.screen is not screen:
+            await self.push_screen(screen)
+        if lab or screen.pane is None:
+            await screen.show(lab or "fill")
+
     def get_default_screen(self) -> MainScreen:
         """The one main screen."""
         return MainScreen(self._engine, self._target, self._prompt)

@@ -16,7 +16,10 @@ from typing import Any
 
 from core.client import EngineClient, Reply
 from core.errors import EngineError
+from core.lab.catalogue import Answer, Question
 from core.protocol import (
+    Answered,
+    Ask,
     BeamsAdvanced,
     Candidates,
     Compare,
@@ -27,6 +30,7 @@ from core.protocol import (
     RunStarted,
     SequenceDone,
     TokenGenerated,
+    Work,
     to_json,
 )
 from core.records import Candidate, FinishReason, SamplingParams, Similarity, describe_precision, describe_way
@@ -71,7 +75,7 @@ def generate(prompt: str, params: SamplingParams, target: Target, truncate: bool
     """`nlp-tui generate`."""
     request = Generate(0, target.model, prompt, params, target.device, target.dtype, truncate)
     printer = _print_run_json if target.json else _RunPrinter(params).take
-    return _converse(request, printer)
+    return converse(request, printer)
 
 
 def next_tokens(prompt: str, params: SamplingParams, target: Target, top: int, truncate: bool) -> int:
@@ -87,7 +91,7 @@ def next_tokens(prompt: str, params: SamplingParams, target: Target, top: int, t
         print(
             f"{'rank':>5} {'id':>6}  {'token':<18} {'logit':>8} {'model':>7} {'final':>7} {'cumul.':>7}  kept or cut by"
         )
-    return _converse(request, take)
+    return converse(request, take)
 
 
 def similar(first: str, second: str, target: Target) -> int:
@@ -97,7 +101,7 @@ def similar(first: str, second: str, target: Target) -> int:
         if isinstance(event, Compared):
             print_json(asdict(event.similarity)) if target.json else print(_similarity_text(event.similarity))
 
-    return _converse(Compare(0, target.model, first, second, target.device, target.dtype), take)
+    return converse(Compare(0, target.model, first, second, target.device, target.dtype), take)
 
 
 def tokens(text: str, tokenizer_name: str, as_json: bool) -> int:
@@ -176,7 +180,23 @@ def _model_row(model: ResolvedModel) -> dict[str, Any]:
     }
 
 
-def _converse(request: Generate | Next | Compare, take: Callable[[object], None]) -> int:
+def ask(question: Question, target: Target, take: Callable[[Answer], None]) -> int:
+    """Ask a question of the lab, hand each answer to `take`, and return the exit code.
+
+    Args:
+        question: names its model itself.
+        target: where to compute, and how.
+        take: prints an answer, or a part of it.
+    """
+
+    def take_event(event: object) -> None:
+        if isinstance(event, Answered):
+            take(event.answer)
+
+    return converse(Ask(0, question, target.device, target.dtype), take_event)
+
+
+def converse(request: Work, take: Callable[[object], None]) -> int:
     """Send one request, hand its events to `take`, and return the exit code; ctrl+c ends it cleanly."""
 
     async def conversation() -> int:

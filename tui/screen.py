@@ -72,6 +72,7 @@ class MainScreen(Screen[None]):
         Binding("f3", "show_pane('tokens')", "Tokens", show=False),
         Binding("f4", "show_pane('sampling')", "Sampling", show=False),
         Binding("f5", "show_pane('similarity')", "Similarity", show=False),
+        Binding("f6", "app.open_lab", "Lab", tooltip="Fill masks, sentiment, attention and more", priority=True),
         Binding("ctrl+r", "run_again", "Again", tooltip="Run the last prompt again", priority=True),
         Binding("ctrl+n", "continue_run", "Continue", tooltip="Let the model write on", priority=True),
     ]

@@ -21,13 +21,15 @@ def ours(model: str, threads: int) -> Score:
     import torch
 
     from core.device import pick_device, pick_precision
-    from core.loading import load_pair_classifier
+    from core.encoder_models import Head, load_encoder
     from core.registry import resolve
     from core.tasks.similarity import compare_many
 
     torch.set_num_threads(threads)
     device = pick_device("cpu")
-    loaded = load_pair_classifier(resolve(model), device, pick_precision("auto", device), lambda stage, fraction: None)
+    loaded = load_encoder(
+        Head.CLASSIFIER, resolve(model), device, pick_precision("auto", device), lambda stage, fraction: None
+    )
     return lambda pairs: compare_many(loaded, pairs)
 
 

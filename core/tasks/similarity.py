@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from core.encoder_models import LoadedEncoder
 from core.encoders import batches_by_length, pad
-from core.loading import LoadedPairClassifier
 from core.records import Similarity
 
 _SIMILAR_LABELS = ("equivalent", "similar", "paraphrase", "is_paraphrase", "duplicate")
@@ -21,7 +21,7 @@ def similar_label(labels: tuple[str, ...]) -> int:
     return next((index for index, label in enumerate(normalised) if label in _SIMILAR_LABELS), 1)
 
 
-def compare(loaded: LoadedPairClassifier, first: str, second: str) -> Similarity:
+def compare(loaded: LoadedEncoder, first: str, second: str) -> Similarity:
     """Compare two sentences.
 
     Args:
@@ -53,7 +53,7 @@ def compare(loaded: LoadedPairClassifier, first: str, second: str) -> Similarity
     )
 
 
-def compare_many(loaded: LoadedPairClassifier, pairs: Sequence[tuple[str, str]]) -> list[float]:
+def compare_many(loaded: LoadedEncoder, pairs: Sequence[tuple[str, str]]) -> list[float]:
     """The probability of "similar" for many pairs, A before B, in batches of like lengths.
 
     Args:
@@ -68,28 +68,27 @@ def compare_many(loaded: LoadedPairClassifier, pairs: Sequence[tuple[str, str]])
         return []
     firsts, seconds = (list(column) for column in zip(*pairs, strict=True))
     encoded = loaded.tokenizer(firsts, seconds, truncation=True, max_length=limit)
-    ids, types = encoded["input_ids"], encoded["token_type_ids"]
+    ids = encoded["input_ids"]
+    fills = {"input_ids": loaded.tokenizer.pad_token_id}  # whatever else the model reads is padded with 0
     probabilities = [0.0] * len(pairs)
     with torch.inference_mode():
         for batch in batches_by_length([len(row) for row in ids]):
-            states = {
-                "input_ids": pad([ids[index] for index in batch], loaded.tokenizer.pad_token_id),
-                "token_type_ids": pad([types[index] for index in batch], 0),
-                "attention_mask": pad([[1] * len(ids[index]) for index in batch], 0),
+            on_device = {
+                name: pad([rows[index] for index in batch], fills.get(name, 0)).to(loaded.model.device)
+                for name, rows in encoded.items()
             }
-            on_device = {name: tensor.to(loaded.model.device) for name, tensor in states.items()}
             found = loaded.model(**on_device).logits.float().softmax(-1)[:, label].tolist()
             for index, probability in zip(batch, found, strict=True):
                 probabilities[index] = probability
     return probabilities
 
 
-def _encode(loaded: LoadedPairClassifier, first: list[str], second: list[str] | None, limit: int) -> Any:
+def _encode(loaded: LoadedEncoder, first: list[str], second: list[str] | None, limit: int) -> Any:
     encoded = loaded.tokenizer(first, second, padding=True, truncation=True, max_length=limit, return_tensors="pt")
     return encoded.to(loaded.model.device)
 
 
-def _cosine(loaded: LoadedPairClassifier, first: str, second: str, limit: int) -> float:
+def _cosine(loaded: LoadedEncoder, first: str, second: str, limit: int) -> float:
     encoded = _encode(loaded, [first, second], None, limit)
     hidden: Tensor = loaded.model.base_model(**encoded).last_hidden_state.float()  # (2, T, D)
     mask = encoded["attention_mask"].unsqueeze(-1)  # (2, T, 1)

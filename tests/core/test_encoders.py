@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
-from core.encoders import batches_by_length, pad
-from core.loading import LoadedPairClassifier, load_pair_classifier
+from core.encoder_models import Head, LoadedEncoder, load_encoder
+from core.encoders import batches_by_length, pad, share_modules
 from core.registry import resolve
 from core.tasks.similarity import compare, compare_many
 from core.warm_up import import_in_pieces
@@ -25,7 +27,7 @@ PAIRS = [
 ]
 
 
-def test_many_pairs_give_what_each_pair_gives_alone(loaded_classifier: LoadedPairClassifier) -> None:
+def test_many_pairs_give_what_each_pair_gives_alone(loaded_classifier: LoadedEncoder) -> None:
     pairs = PAIRS * 15
     alone = [compare(loaded_classifier, first, second).similar for first, second in PAIRS] * 15
     assert compare_many(loaded_classifier, pairs) == pytest.approx(alone, abs=1e-5)
@@ -49,8 +51,25 @@ def test_padding_fills_up_on_the_right() -> None:
 def test_starters_with_the_same_encoder_hold_it_once() -> None:
     loaded = [_starter("starter/mrpc"), _starter("starter/sst2")]
     first, second = (one.model.bert for one in loaded)
-    assert first is second
+    assert first.embeddings is second.embeddings
+    assert first.encoder.layer[0] is second.encoder.layer[0]
     assert loaded[0].model.classifier is not loaded[1].model.classifier
+
+
+def test_layers_are_shared_only_where_they_come_from_the_same_file(tmp_path: Path) -> None:
+    def two_layers() -> nn.Module:
+        return nn.ModuleDict(
+            {"embeddings": nn.Embedding(3, 2), "layer": nn.ModuleList([nn.Linear(2, 2) for _ in "ab"])}
+        )
+
+    first, second = two_layers(), two_layers()
+    common = {"embeddings.weight": "trunk", "layer.0.weight": "trunk", "layer.0.bias": "trunk"}
+    for model, own in ((first, "one"), (second, "two")):
+        files = common | {"layer.1.weight": own, "layer.1.bias": own}
+        share_modules(model, {name: tmp_path / file for name, file in files.items()}, "float32")
+    assert first.get_submodule("embeddings") is second.get_submodule("embeddings")
+    assert first.get_submodule("layer.0") is second.get_submodule("layer.0")
+    assert first.get_submodule("layer.1") is not second.get_submodule("layer.1")
 
 
 @pytest.mark.starter
@@ -74,5 +93,5 @@ def test_warming_up_ends_and_skips_what_is_not_there(monkeypatch: pytest.MonkeyP
     assert list(import_in_pieces()) == ["json", "math"]
 
 
-def _starter(name: str, precision: str = "float32") -> LoadedPairClassifier:
-    return load_pair_classifier(resolve(name), torch.device("cpu"), precision, lambda *_: None)
+def _starter(name: str, precision: str = "float32") -> LoadedEncoder:
+    return load_encoder(Head.CLASSIFIER, resolve(name), torch.device("cpu"), precision, lambda *_: None)

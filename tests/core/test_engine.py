@@ -26,6 +26,7 @@ from core.protocol import (
     RunStarted,
     SequenceDone,
     TokenGenerated,
+    Work,
 )
 from core.records import FinishReason, SamplingParams
 
@@ -50,7 +51,7 @@ class Bench:
 
     def handle(
         self,
-        request: Load | Generate | Next | Compare,
+        request: Work,
         should_stop: Callable[[], bool] = never,
         between: Callable[[], None] = nothing,
     ) -> list[Event]:
@@ -225,7 +226,7 @@ def test_what_cannot_be_answered_is_an_engine_error_and_the_engine_goes_on(
     broken = tmp_path / "broken"
     shutil.copytree(gpt2_folder, broken)
     (broken / "model.safetensors").write_bytes(b"not safetensors")
-    refused: list[tuple[Load | Generate | Next | Compare, type[EngineError]]] = [
+    refused: list[tuple[Work, type[EngineError]]] = [
         (Load(1, "nowhere"), ModelNotFoundError),
         (Load(1, str(broken)), ModelFormatError),
         (Load(1, gpt2, "cpu:7"), DeviceError),

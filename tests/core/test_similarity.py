@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
+from core.encoder_models import LoadedEncoder
 from core.errors import ModelFormatError
-from core.loading import LoadedPairClassifier
 from core.tasks.similarity import compare, similar_label
 from tests.conftest import Builder, evaluated, load_classifier_folder
 
@@ -25,7 +25,7 @@ def reference(classifier_folder: Path) -> tuple[Any, Any]:
     return tokenizer, evaluated(BertForSequenceClassification.from_pretrained(classifier_folder))
 
 
-def test_both_orders_equal_transformers(loaded_classifier: LoadedPairClassifier, reference: tuple[Any, Any]) -> None:
+def test_both_orders_equal_transformers(loaded_classifier: LoadedEncoder, reference: tuple[Any, Any]) -> None:
     tokenizer, model = reference
     similarity = compare(loaded_classifier, FIRST, SECOND)
     with torch.inference_mode():
@@ -38,9 +38,7 @@ def test_both_orders_equal_transformers(loaded_classifier: LoadedPairClassifier,
     assert similarity.not_similar == pytest.approx(1 - similarity.similar)
 
 
-def test_the_cosine_is_that_of_mean_pooled_states(
-    loaded_classifier: LoadedPairClassifier, reference: tuple[Any, Any]
-) -> None:
+def test_the_cosine_is_that_of_mean_pooled_states(loaded_classifier: LoadedEncoder, reference: tuple[Any, Any]) -> None:
     tokenizer, model = reference
     with torch.inference_mode():
         pooled = [
@@ -50,20 +48,20 @@ def test_the_cosine_is_that_of_mean_pooled_states(
     assert compare(loaded_classifier, FIRST, SECOND).cosine == pytest.approx(expected, abs=1e-5)
 
 
-def test_a_sentence_has_cosine_1_with_itself(loaded_classifier: LoadedPairClassifier) -> None:
+def test_a_sentence_has_cosine_1_with_itself(loaded_classifier: LoadedEncoder) -> None:
     similarity = compare(loaded_classifier, FIRST, FIRST)
     assert similarity.cosine == pytest.approx(1)
     assert similarity.a_to_b == pytest.approx(similarity.b_to_a)
 
 
-def test_the_record_names_the_model_and_the_label(loaded_classifier: LoadedPairClassifier) -> None:
+def test_the_record_names_the_model_and_the_label(loaded_classifier: LoadedEncoder) -> None:
     similarity = compare(loaded_classifier, FIRST, SECOND)
     assert similarity.model == loaded_classifier.info.name
     assert similarity.method == "P(equivalent | A, B)"
     assert not similarity.truncated
 
 
-def test_a_pair_too_long_for_the_model_is_cut_and_says_so(loaded_classifier: LoadedPairClassifier) -> None:
+def test_a_pair_too_long_for_the_model_is_cut_and_says_so(loaded_classifier: LoadedEncoder) -> None:
     similarity = compare(loaded_classifier, "cat " * 500, "dog " * 500)
     assert similarity.truncated
     assert 0 <= similarity.similar <= 1
@@ -103,5 +101,5 @@ def test_a_model_with_three_labels_is_refused(build_classifier: Builder) -> None
 
 
 def test_a_causal_model_is_refused(gpt2_folder: Path) -> None:
-    with pytest.raises(ModelFormatError, match="is a GPT2LMHeadModel, not a sequence classifier"):
+    with pytest.raises(ModelFormatError, match="is a GPT2LMHeadModel, without a classification head"):
         load_classifier_folder(gpt2_folder)

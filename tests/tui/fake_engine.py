@@ -17,14 +17,13 @@ from core.protocol import (
     Generate,
     Load,
     Loaded,
-    Next,
+    Request,
     RunStarted,
     SequenceDone,
     TokenGenerated,
+    Work,
 )
 from core.records import FinishReason, ModelInfo, RunStats, SamplingParams, Similarity, StepRecord
-
-Request = Load | Generate | Next | Compare
 
 INFO = ModelInfo("starter/gpt2", "starter", "/models/gpt2", "GPT2LMHeadModel", 10, 512, 50257, "cpu", "float32", 0.1)
 
@@ -33,18 +32,18 @@ class FakeEngine:
     """Keeps every request; loads at once, and leaves runs to the test unless `script` answers them."""
 
     def __init__(self, *, loads: bool = True) -> None:
-        self.requests: list[Request | Cancel] = []
+        self.requests: list[Request] = []
         self.replies: dict[int, Reply] = {}
         self.starts = 0
         self.closed = False
         self.loads = loads
         self.load_error: EngineError | None = None
-        self.script: Callable[[Request], list[Event]] | None = None
+        self.script: Callable[[Work], list[Event]] | None = None
 
     async def start(self) -> None:
         self.starts += 1
 
-    async def send(self, request: Request) -> Reply:
+    async def send(self, request: Work) -> Reply:
         request = replace(request, id=len(self.requests) + 1)
         self.requests.append(request)
         reply = self.replies[request.id] = Reply(self, request.id)
@@ -65,7 +64,7 @@ class FakeEngine:
     async def close(self) -> None:
         self.closed = True
 
-    def of(self, kind: type[Request | Cancel]) -> list[Request | Cancel]:
+    def of(self, kind: type[Request]) -> list[Request]:
         """The requests of one kind, in order."""
         return [request for request in self.requests if isinstance(request, kind)]
 

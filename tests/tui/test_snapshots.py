@@ -10,10 +10,10 @@ from textual.app import App
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from core.protocol import Compare, Compared, Done, Event, Generate, RunStarted, SequenceDone, TokenGenerated
+from core.protocol import Compare, Compared, Done, Event, Generate, RunStarted, SequenceDone, TokenGenerated, Work
 from core.records import FinishReason, Similarity
 from tests.tui.conftest import read_tokenizer
-from tests.tui.fake_engine import INFO, FakeEngine, Request, stats, step
+from tests.tui.fake_engine import INFO, FakeEngine, stats, step
 from tui.app import NlpTui
 from tui.panes.conversation import Turn
 from tui.screen import MainScreen
@@ -25,7 +25,7 @@ class SnapCompare(Protocol):
     def __call__(self, app: App[None], *, terminal_size: tuple[int, int], run_before: object) -> bool: ...
 
 
-def script(request: Request) -> list[Event]:
+def script(request: Work) -> list[Event]:
     if isinstance(request, Generate):
         text = "".join(PIECES)
         tokens: list[Event] = [TokenGenerated(request.id, step(piece)) for piece in PIECES]

@@ -16,6 +16,7 @@ from textual.widgets import Button, Checkbox, Input, Label, Static
 from core.errors import SettingError
 from core.records import INTEGERS, PRESETS, RANGES, SamplingParams, check_setting
 from core.text import visible
+from tui.check import Check
 
 _STEPS = {
     "temperature": 0.1,
@@ -108,7 +109,7 @@ same seed with the same settings writes the same text; an empty seed takes a new
             for name in PRESETS:
                 active = "-active" if name == self._active_preset() else ""
                 yield Button(name, id=f"preset-{name}", compact=True, classes=active)
-            yield Checkbox("sample", self.params.do_sample, id="setting-do_sample", compact=True)
+            yield Check("sample", self.params.do_sample, id="setting-do_sample", compact=True)
         yield Static("", id="sampling-error")
         with Grid(id="settings"):
             for name in _STEPS:

@@ -1,0 +1,43 @@
+"""What a task of the lab has at hand while it answers: models, progress, and a look at who else is waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from core.encoder_models import Head, LoadedEncoder
+from core.loading import LoadedCausal, ProgressCallback
+from core.shelf import Shelf
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One question's place in the engine."""
+
+    shelf: Shelf
+    device_name: str
+    """auto, cuda, mps, xpu or cpu."""
+    dtype: str
+    """auto, float32, float16, bfloat16 or int8."""
+    progress: ProgressCallback
+    """To be told of everything slow: (stage, fraction)."""
+    should_stop: Callable[[], bool]
+    """Whether the question was cancelled; long tasks ask between two steps and end with what they have."""
+    between: Callable[[], None]
+    """Lets short requests in; long tasks call it between two steps."""
+
+    def encoder(self, head: Head, name: str) -> LoadedEncoder:
+        """A model with a head, loaded when it is not there yet.
+
+        Raises:
+            EngineError: there is none by this name.
+        """
+        return self.shelf.encoder(head, name, self.device_name, self.dtype, self.progress)
+
+    def causal(self, name: str) -> LoadedCausal:
+        """A causal model, loaded when it is not there yet.
+
+        Raises:
+            EngineError: there is none by this name.
+        """
+        return self.shelf.causal(name, self.device_name, self.dtype, self.progress)[0]

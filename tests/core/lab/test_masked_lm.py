@@ -1,0 +1,131 @@
+"""Filling masks and the masking game: probabilities equal transformers' pipeline, for every family of encoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.encoder_models import Head
+from core.errors import InputError, ModelFormatError
+from core.lab.masked_lm import Disguise, FilledMasks, FillMasks, MaskingGame, PlayMasking
+from core.tasks.masked_lm import draw_disguises, fill_masks, play_masking
+from tests.conftest import FAMILIES, EncoderBuilder, desk
+
+TEXT = "I went to the [MASK] to buy some [MASK]."
+
+
+def fill(folder: Path | str, text: str = TEXT, **options: Any) -> FilledMasks:
+    """The answer to one question."""
+    (answer,) = fill_masks(desk(), FillMasks(str(folder), text, **options))
+    return answer
+
+
+@pytest.fixture(scope="module")
+def folder(build_encoder: EncoderBuilder) -> Path:
+    """A tiny BERT with a masked-LM head."""
+    return build_encoder("bert", Head.MASKED_LM)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_candidates_equal_the_fill_mask_pipeline(build_encoder: EncoderBuilder, family: str) -> None:
+    from transformers import pipeline
+
+    folder = build_encoder(family, Head.MASKED_LM)
+    expected: Any = pipeline("fill-mask", model=str(folder), top_k=5)(TEXT)
+    answer = fill(folder)
+    for mask, entries in enumerate(expected):
+        found = [candidate for candidate in answer.candidates if candidate.mask == mask]
+        assert [candidate.id for candidate in found] == [entry["token"] for entry in entries]
+        assert [candidate.prob for candidate in found] == pytest.approx([e["score"] for e in entries], abs=1e-5)
+
+
+def test_the_starter_equals_the_pipeline() -> None:
+    from transformers import pipeline
+
+    from core.registry import resolve
+
+    text = "I went to the [MASK] to buy some milk."
+    expected: Any = pipeline("fill-mask", model=str(resolve("starter/bert").folder), dtype=torch.float32)(text)
+    found = fill("starter/bert", text).candidates
+    assert [candidate.token for candidate in found] == [entry["token_str"] for entry in expected]
+    assert [candidate.prob for candidate in found] == pytest.approx([e["score"] for e in expected], abs=1e-5)
+
+
+def test_the_texts_hold_one_filled_mask_each_and_the_best_holds_all(folder: Path) -> None:
+    answer = fill(folder)
+    assert {candidate.text.count("[MASK]") for candidate in answer.candidates} == {1}
+    assert "[MASK]" not in answer.best
+
+
+def test_one_by_one_gives_the_later_mask_what_was_filled_before() -> None:
+    jointly, in_turn = fill("starter/bert"), fill("starter/bert", one_by_one=True)
+    first, second = in_turn.order
+    assert sorted(in_turn.order) == [0, 1]
+    best = next(c for c in in_turn.candidates if c.mask == first)
+    refilled = fill("starter/bert", best.text)
+    assert [c.prob for c in refilled.candidates] == pytest.approx(
+        [c.prob for c in in_turn.candidates if c.mask == second], abs=1e-5
+    )
+    assert [c for c in in_turn.candidates if c.mask == first] == [c for c in jointly.candidates if c.mask == first]
+
+
+def test_wanted_words_are_ranked_and_unknown_ones_named(folder: Path) -> None:
+    answer = fill(folder, targets=("milk", "우유", "store", "tokenization"))
+    assert answer.unknown_targets == ("우유", "tokenization")
+    assert {candidate.token for candidate in answer.targets} == {"milk", "store"}
+    everything = fill(folder, top=30522).candidates
+    for candidate in answer.targets:
+        twin = next(c for c in everything if (c.mask, c.id) == (candidate.mask, candidate.id))
+        assert twin.prob == candidate.prob
+        assert twin.rank == candidate.rank
+
+
+def test_what_cannot_be_filled_is_refused(folder: Path, classifier_folder: Path) -> None:
+    with pytest.raises(InputError, match=r"no \[MASK\]"):
+        fill(folder, "nothing hidden")
+    with pytest.raises(InputError, match="tokens"):
+        fill(folder, "word " * 100 + "[MASK]")
+    with pytest.raises(ModelFormatError, match="masked-LM"):
+        fill(classifier_folder)
+
+
+@given(st.lists(st.booleans(), max_size=60), st.floats(0.01, 1.0), st.integers(0, 9))
+def test_the_chosen_share_is_the_rate_and_never_a_special_token(maskable: list[bool], rate: float, seed: int) -> None:
+    disguises = draw_disguises(torch.tensor(maskable, dtype=torch.bool), rate, seed)
+    chosen = [place for place, disguise in enumerate(disguises) if disguise is not Disguise.NONE]
+    assert all(maskable[place] for place in chosen)
+    assert len(chosen) == (max(1, round(rate * sum(maskable))) if any(maskable) else 0)
+
+
+def test_eight_of_ten_chosen_tokens_are_masked() -> None:
+    disguises = draw_disguises(torch.ones(20_000, dtype=torch.bool), 0.5, 0)
+    shares = {kind: disguises.count(kind) / 10_000 for kind in Disguise}
+    assert shares[Disguise.MASK] == pytest.approx(0.8, abs=0.02)
+    assert shares[Disguise.RANDOM] == pytest.approx(0.1, abs=0.02)
+    assert shares[Disguise.KEEP] == pytest.approx(0.1, abs=0.02)
+
+
+def test_the_game_s_loss_is_transformers_loss_over_the_chosen_tokens(folder: Path) -> None:
+    from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+    (game,) = play_masking(desk(), PlayMasking(str(folder), "the cat sat on the mat and slept all day long", 0.5, 3))
+    assert isinstance(game, MaskingGame)
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+    model: Any = AutoModelForMaskedLM.from_pretrained(folder)
+    ids = tokenizer.convert_tokens_to_ids([token.shown for token in game.tokens])
+    truth = tokenizer.convert_tokens_to_ids([token.token for token in game.tokens])
+    labels = [t if token.rank else -100 for t, token in zip(truth, game.tokens, strict=True)]
+    with torch.no_grad():
+        expected = model(input_ids=torch.tensor([ids]), labels=torch.tensor([labels])).loss.item()
+    assert game.loss == pytest.approx(expected, abs=1e-5)
+    assert game.chosen == round(0.5 * (len(game.tokens) - 2))
+
+
+def test_the_same_seed_draws_the_same_game(folder: Path) -> None:
+    games = [next(play_masking(desk(), PlayMasking(str(folder), "a b c d e f g h", 0.3, seed))) for seed in (1, 1, 2)]
+    assert games[0] == games[1] != games[2]

@@ -1,0 +1,49 @@
+"""Probabilities as rows of text: a label, a bar, a number. Aligned by terminal cells, so Korean lines up too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.cells import cell_len, set_cell_size
+from textual.content import Content
+
+from core.text import visible
+
+FULL, EMPTY = "█", "░"
+
+
+def bar(fraction: float, cells: int) -> str:
+    """A bar of `cells` cells, filled by a fraction of 0-1; readable without colour."""
+    filled = round(min(max(fraction, 0.0), 1.0) * cells)
+    return FULL * filled + EMPTY * (cells - filled)
+
+
+def fit(text: str, cells: int) -> str:
+    """A text made safe to show and exactly `cells` cells wide, cut with … where it is longer."""
+    shown = visible(text)
+    return set_cell_size(shown, cells) if cell_len(shown) <= cells else set_cell_size(shown, cells - 1) + "…"
+
+
+def bar_rows(
+    rows: Iterable[tuple[str, float, str]], *, label_cells: int = 14, bar_cells: int = 20, style: str = "$success"
+) -> Content:
+    """Rows of label, bar, per cent and note.
+
+    Args:
+        rows: (label, probability of 0-1, note).
+        label_cells: width of the labels.
+        bar_cells: width of the bars.
+        style: of the filled part of the bars.
+    """
+    parts: list[str | tuple[str, str]] = []
+    for label, probability, note in rows:
+        whole = bar(probability, bar_cells)
+        filled = whole.rstrip(EMPTY)
+        parts += [
+            f"{fit(label, label_cells)} ",
+            (filled, style),
+            (whole[len(filled) :], "$text-muted"),
+            f" {probability:>6.1%}",
+            (f"  {visible(note)}\n" if note else "\n", "$text-muted"),
+        ]
+    return Content.assemble(*parts)
