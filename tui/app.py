@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 
 from core.client import Engine, EngineClient
 from core.registry import DEFAULT_GENERATOR
-from tui.commands import MainCommands
+from tui.commands import LabCommands, MainCommands
 from tui.screen import MainScreen, Target
 
 
@@ -19,7 +19,7 @@ class NlpTui(App[None]):
 
     TITLE = "nlp-tui"
     CSS_PATH = "app.tcss"
-    COMMANDS = App.COMMANDS | {MainCommands}
+    COMMANDS = App.COMMANDS | {MainCommands, LabCommands}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "Quit", tooltip="Leave nlp-tui", priority=True),
     ]

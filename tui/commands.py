@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from typing import TypeAlias
 
+from textual.app import App
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from core.errors import EngineError
@@ -14,9 +16,12 @@ from core.registry import STARTERS, Task, cached_models, read_config
 from tui.dialogs import NameDialog
 from tui.screen import MainScreen
 
+Command: TypeAlias = tuple[str, str, Callable[[], object]]
+"""Name, help text, and what it does."""
 
-class MainCommands(Provider):
-    """Commands of the main screen."""
+
+class _Commands(Provider):
+    """Commands by name."""
 
     async def discover(self) -> Hits:
         """Every command, before anything is typed."""
@@ -30,7 +35,24 @@ class MainCommands(Provider):
             if (score := matcher.match(name)) > 0:
                 yield Hit(score, matcher.highlight(name), run, help=help_text)
 
-    def _commands(self) -> Iterator[tuple[str, str, Callable[[], object]]]:
+    def _commands(self) -> Iterator[Command]:
+        raise NotImplementedError
+
+
+class LabCommands(_Commands):
+    """The panes of the lab, from everywhere."""
+
+    def _commands(self) -> Iterator[Command]:
+        from tui.labs.all_labs import LABS  # a dozen panes, which the first frame does without
+
+        for lab in LABS:
+            yield f"Lab: {lab.TITLE}", "Open this pane of the lab (F6)", partial(_open_lab, self.app, lab.LAB)
+
+
+class MainCommands(_Commands):
+    """Commands of the main screen."""
+
+    def _commands(self) -> Iterator[Command]:
         screen = self.screen
         if not isinstance(screen, MainScreen):
             return
@@ -66,6 +88,10 @@ def _causal_models() -> Iterator[tuple[str, str]]:
             continue  # a broken entry of the cache is not offered
         if architecture.endswith(("ForCausalLM", "LMHeadModel")):
             yield model.name, f"in the Hugging Face cache: {architecture}"
+
+
+def _open_lab(app: App[object], lab: str) -> None:
+    app.call_later(app.run_action, f"open_lab('{lab}')")
 
 
 def _use_model(screen: MainScreen, name: str) -> None:

@@ -25,6 +25,7 @@ KEYS_HELP = """\
 | ctrl+r | run the last prompt again |
 | ctrl+n | let the model write on |
 | F2 F3 F4 F5 | conversation, tokens, sampling, similarity |
+| F6 | the lab: fill masks, sentiment, attention and more; F7, F8 step through it |
 | Tab, shift+Tab | next, previous field |
 | ctrl+p | every command: models, presets, theme, screenshot |
 | ctrl+q | quit |

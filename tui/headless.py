@@ -12,11 +12,10 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.client import EngineClient, Reply
 from core.errors import EngineError
-from core.lab.catalogue import Answer, Question
 from core.protocol import (
     Answered,
     Ask,
@@ -37,6 +36,9 @@ from core.records import Candidate, FinishReason, SamplingParams, Similarity, de
 from core.registry import STARTERS, ResolvedModel, cached_models, read_config, resolve, tokenizer_folder, weight_files
 from core.text import visible
 from core.tokenization import TextTokenizer
+
+if TYPE_CHECKING:
+    from core.lab.catalogue import Answer, Question  # dozens of records, which most commands do without
 
 EXIT_INTERRUPTED = 130
 

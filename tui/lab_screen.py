@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar
 
 from textual import events, on
@@ -123,7 +124,7 @@ class LabScreen(Screen[None]):
         event.stop()
         # One question a pane: a newer one takes the older one's place.
         self.run_worker(
-            self._ask(event.pane, event.question), group=event.pane.LAB, exclusive=True, exit_on_error=False
+            partial(self._ask, event.pane, event.question), group=event.pane.LAB, exclusive=True, exit_on_error=False
         )
 
     # -- helpers ------------------------------------------------------------------------------------------------------
