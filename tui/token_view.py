@@ -91,9 +91,11 @@ class TokenView(ScrollView, can_focus=True):
         """Replace the tokens; chips up to the first difference are not measured again."""
         same = 0
         for old, new in zip(self._pieces, pieces, strict=False):
-            if old.id != new.id or old.end != new.end or new.parts > 1:
+            if old.id != new.id or old.end != new.end or old.parts != new.parts:
                 break
             same += 1
+        while same and pieces[same - 1].part < pieces[same - 1].parts:  # a character's first tokens name all of it
+            same -= 1
         labels = [chip_label(piece, source) for piece in pieces[same:]]
         widths = [
             (label, max(cell_len(label), len(str(piece.id))) + 1)

@@ -12,7 +12,7 @@ from core.tokenization import TextTokenizer
 from tests.tui.conftest import read_tokenizer
 from tui.token_view import TokenView
 
-WORDS = ("Once", " upon", " a", " time", " 국", "\n", " unhappily", " [bold]", "😀", " x")
+WORDS = ("Once", " upon", " a", " time", " 국", " 뷁", " 뷂", "\n", " unhappily", " [bold]", "😀", " x")
 
 
 class Viewer(App[None]):
