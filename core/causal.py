@@ -41,8 +41,8 @@ class CausalModel(Protocol):
     def new_cache(self) -> Any:
         """An empty cache for one sequence, of the kind `forward` takes."""
 
-    def forward(self, ids: Tensor, cache: Any) -> Tensor:
-        """Read (B, T) ids after those in the cache; return the (B, V) logits of the next token."""
+    def forward(self, ids: Tensor, cache: Any, *, every_position: bool = False) -> Tensor:
+        """Read (B, T) ids after those in the cache; return the (B, V) logits of the next token, or all (B, T, V)."""
 
 
 class TransformersCache:
@@ -93,13 +93,17 @@ class TransformersModel:
 
         return TransformersCache(lambda: DynamicCache(config=self._model.config))
 
-    def forward(self, ids: Tensor, cache: TransformersCache) -> Tensor:
-        """Read (B, T) ids after those in the cache; return the (B, V) logits of the next token."""
+    def forward(self, ids: Tensor, cache: TransformersCache, *, every_position: bool = False) -> Tensor:
+        """Read (B, T) ids after those in the cache; return the (B, V) logits of the next token, or all (B, T, V)."""
         batch, length = ids.shape
         mask = torch.ones(batch, cache.length + length, dtype=torch.long, device=ids.device)
         output = self._model(
-            input_ids=ids, attention_mask=mask, past_key_values=cache.cache, use_cache=True, logits_to_keep=1
+            input_ids=ids,
+            attention_mask=mask,
+            past_key_values=cache.cache,
+            use_cache=True,
+            logits_to_keep=0 if every_position else 1,  # 0 keeps them all
         )
         cache.length += length
-        logits: Tensor = output.logits[:, -1]
-        return logits
+        logits: Tensor = output.logits
+        return logits if every_position else logits[:, -1]

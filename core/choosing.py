@@ -77,7 +77,7 @@ def choose(
         EngineError: the model gave NaN or nothing finite.
     """
     raw = logits.float()  # (B, V)
-    log_total = _log_total(raw)  # (B, 1)
+    log_total = log_partition(raw)  # (B, 1)
     penalized = _penalized(raw, seen_ids, params)
     ids, values = _largest(penalized, params)  # (B, N) each, best first
     final, cut = warp(values, params)
@@ -103,7 +103,7 @@ def describe(logits: Tensor, ids: Tensor, params: SamplingParams, tokenizer: Tex
         tokenizer: spells the candidates.
     """
     raw = logits.float()
-    log_total = _log_total(raw)
+    log_total = log_partition(raw)
     certain = torch.ones_like(log_total)
     chosen_prob = (raw.gather(-1, ids) - log_total).exp()
     everything = torch.arange(raw.shape[-1], device=raw.device).expand_as(raw)
@@ -126,7 +126,7 @@ def rank_candidates(
         top: how many; the whole vocabulary when larger.
     """
     row = logits.float().unsqueeze(0)  # (1, V)
-    log_total = _log_total(row)
+    log_total = log_partition(row)
     penalized = _penalized(row, [seen_ids], params)
     final, cut = warp(penalized, params)
     everything = torch.arange(row.shape[-1], device=row.device).unsqueeze(0)
@@ -134,7 +134,7 @@ def rank_candidates(
     return _top_candidates(row, log_total, penalized, everything, final, cut, wanted, tokenizer, top)[0]
 
 
-def _log_total(raw: Tensor) -> Tensor:
+def log_partition(raw: Tensor) -> Tensor:
     """(B, 1) logarithm of the softmax's denominator."""
     log_total = raw.logsumexp(-1, keepdim=True)
     if not torch.isfinite(log_total).all():
@@ -152,7 +152,7 @@ def _describe(
     """Choices from (B, 1) chosen ids and, for each, its final probability, the kept count and the kept mass."""
     logit = raw.gather(-1, chosen)
     rank = (raw > logit).sum(-1, keepdim=True) + 1
-    columns = (logit, logit - log_total, rank, _entropy_bits(raw, log_total), *drawn)
+    columns = (logit, logit - log_total, rank, entropy_bits(raw, log_total), *drawn)
     rows = torch.cat([column.double() for column in columns], dim=-1).tolist()
     return [
         Choice(token_id, row[0], row[1], int(row[2]), max(row[3], 0.0), row[4], int(row[5]), row[6], table)
@@ -187,7 +187,7 @@ def _lowest_id_first(ids: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
     return ids.gather(-1, order), values
 
 
-def _entropy_bits(raw: Tensor, log_total: Tensor) -> Tensor:
+def entropy_bits(raw: Tensor, log_total: Tensor) -> Tensor:
     """(B, 1) entropy of the model's own distribution: H = log Z − Σ p·logit."""
     expected = torch.linalg.vecdot((raw - log_total).exp(), raw.clamp_min(-1e30)).unsqueeze(-1)
     bits: Tensor = (log_total - expected) / math.log(2)

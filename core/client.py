@@ -26,10 +26,12 @@ from core.protocol import (
     Hello,
     Progress,
     Request,
+    Retune,
     Work,
     decode,
     encode,
 )
+from core.records import SamplingParams
 
 CANCEL_PATIENCE_S = 1.0
 """How long a started request may ignore its cancellation before the process is killed."""
@@ -55,6 +57,9 @@ class Engine(Protocol):
 
     def cancel(self, reply: Reply) -> None:
         """See `Reply.cancel`."""
+
+    def retune(self, reply: Reply, params: SamplingParams) -> None:
+        """See `Reply.retune`."""
 
     async def close(self) -> None:
         """End the engine."""
@@ -96,6 +101,10 @@ class Reply:
     def cancel(self) -> None:
         """End the request: within one token when it runs, at once when it still waits."""
         self._engine.cancel(self)
+
+    def retune(self, params: SamplingParams) -> None:
+        """Let a run go on with other samplers, from its next token."""
+        self._engine.retune(self, params)
 
     def put(self, event: Event) -> None:
         """Hand in an event (the client's side)."""
@@ -192,6 +201,11 @@ class EngineClient:
                 process.kill()
 
         asyncio.get_running_loop().call_later(reply.patience_s, kill_if_deaf)
+
+    def retune(self, reply: Reply, params: SamplingParams) -> None:
+        """See `Reply.retune`."""
+        if not reply.finished:
+            self._write(Retune(next(self._ids), reply.request_id, params))
 
     async def close(self) -> None:
         """End the process at once; it holds nothing that could be lost."""

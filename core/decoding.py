@@ -47,6 +47,15 @@ class PrefixCache:
 
 
 @dataclass(frozen=True, slots=True)
+class Retuning:
+    """Other settings from here on."""
+
+    index: int
+    """The first new token they choose."""
+    params: SamplingParams
+
+
+@dataclass(frozen=True, slots=True)
 class SequenceEnd:
     """A sequence that ended, and why."""
 
@@ -149,6 +158,7 @@ class Decoder:
         *,
         prefix: PrefixCache | None = None,
         began: float | None = None,
+        new_params: Callable[[], SamplingParams | None] = lambda: None,
     ) -> None:
         """Prepare a run.
 
@@ -159,8 +169,10 @@ class Decoder:
             should_stop: asked before each step; True ends every sequence with `cancelled`.
             prefix: a cache to reuse; this run takes it over.
             began: `time.perf_counter()` when the request arrived.
+            new_params: asked before each step; other settings to go on with, or None.
         """
         self._loaded = loaded
+        self._new_params = new_params
         self._prompt_ids = prompt_ids
         self._params = params
         self._should_stop = should_stop
@@ -170,7 +182,7 @@ class Decoder:
         count = params.num_return_sequences
         self._sequences = [_Sequence(number, params, loaded.tokenizer.stream()) for number in range(count)]
 
-    def run(self) -> Iterator[StepRecord | SequenceEnd]:
+    def run(self) -> Iterator[StepRecord | SequenceEnd | Retuning]:
         """Decode until every sequence has ended; sequences that run on share one forward pass a step."""
         model, cache = self._loaded.model, self._prefix.cache
         active = self._sequences
@@ -184,6 +196,7 @@ class Decoder:
             cache.keep_rows([0] * len(active))
             logits = logits.expand(len(active), -1)
         while True:
+            yield from self._retune(active)
             yield from self._step(logits, active)
             going = [row for row, sequence in enumerate(active) if sequence.finish_reason is None]
             if going and self._should_stop():
@@ -197,6 +210,18 @@ class Decoder:
             last = torch.tensor([[sequence.ids[-1]] for sequence in active], device=model.device)
             with torch.inference_mode():
                 logits = model.forward(last, cache)
+
+    def _retune(self, active: list[_Sequence]) -> Iterator[Retuning]:
+        """Take new settings; what was fixed when the run began stays."""
+        wanted = self._new_params()
+        if wanted is None:
+            return
+        now = self._params
+        fixed = {name: getattr(now, name) for name in ("seed", "num_return_sequences", "num_beams")}
+        changed = wanted.changed(**fixed)
+        if changed != now:
+            self._params = changed
+            yield Retuning(len(active[0].ids), changed)
 
     def _step(self, logits: Tensor, active: list[_Sequence]) -> Iterator[StepRecord | SequenceEnd]:
         with torch.inference_mode():

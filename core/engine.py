@@ -10,9 +10,10 @@ from collections.abc import Callable
 
 from core.beams import BeamSearch, BeamStep
 from core.choosing import rank_candidates
-from core.decoding import Decoder, PrefixCache, SequenceEnd, fit_prompt, read_prompt
+from core.decoding import Decoder, PrefixCache, Retuning, SequenceEnd, fit_prompt, read_prompt
 from core.device import use_all_cores
 from core.encoder_models import Head, LoadedEncoder, two_labelled
+from core.inspection import Inspector, score_tokens
 from core.loading import LoadedCausal, ProgressCallback
 from core.protocol import (
     Answered,
@@ -24,16 +25,21 @@ from core.protocol import (
     Done,
     Event,
     Generate,
+    Inspect,
+    Inspected,
     Load,
     Loaded,
     Next,
     Progress,
+    Retuned,
     RunStarted,
+    Scored,
+    ScoreTokens,
     SequenceDone,
     TokenGenerated,
     Work,
 )
-from core.records import ModelInfo
+from core.records import ModelInfo, SamplingParams
 from core.registry import read_config, resolve
 from core.shelf import Shelf
 from core.tasks.answering import answer, is_short
@@ -52,6 +58,7 @@ class Engine:
         self._emit = emit
         self._shelf = Shelf()
         self._prefix: PrefixCache | None = None
+        self._inspector: Inspector | None = None
         self._warm_up = import_in_pieces()
 
     def warm_up(self) -> bool:
@@ -61,7 +68,7 @@ class Engine:
     def is_short(self, request: Work) -> bool:
         """Whether a request can be answered between two tokens of a run: its model is there and it reads little."""
         match request:
-            case Next():
+            case Next() | Inspect() | ScoreTokens():
                 return self._shelf.holds_causal(request.model, request.device, request.dtype)
             case Compare():
                 return self._shelf.holds_encoder(Head.CLASSIFIER, request.model, request.device, request.dtype)
@@ -70,13 +77,20 @@ class Engine:
             case _:
                 return False
 
-    def handle(self, request: Work, should_stop: Callable[[], bool], between_tokens: Callable[[], None]) -> None:
+    def handle(
+        self,
+        request: Work,
+        should_stop: Callable[[], bool],
+        between_tokens: Callable[[], None],
+        new_params: Callable[[], SamplingParams | None] = lambda: None,
+    ) -> None:
         """Answer one request; the last event is one of `LAST_EVENTS`.
 
         Args:
             request: what is asked.
             should_stop: whether it was cancelled.
             between_tokens: called after each token of a run, to let short requests in.
+            new_params: settings that a run shall go on with, when there are new ones.
 
         Raises:
             EngineError: it cannot be answered; no last event was emitted.
@@ -85,9 +99,15 @@ class Engine:
             case Load():
                 self._emit(Loaded(request.id, self._load(request)))
             case Generate():
-                self._generate(request, should_stop, between_tokens)
+                self._generate(request, should_stop, between_tokens, new_params)
             case Next():
                 self._next(request)
+            case Inspect():
+                self._inspect(request)
+            case ScoreTokens():
+                for scores in score_tokens(self._loaded_causal(request), request.ids):
+                    self._emit(Scored(request.id, scores))
+                self._emit(Done(request.id))
             case Compare():
                 self._emit(Compared(request.id, compare(self._classifier(request), request.first, request.second)))
             case Ask():
@@ -116,11 +136,12 @@ class Engine:
         where = (request.model, request.device, request.dtype)
         return two_labelled(self._shelf.encoder(Head.CLASSIFIER, *where, self._progress(request)))
 
-    def _loaded_causal(self, request: Load | Generate | Next) -> LoadedCausal:
+    def _loaded_causal(self, request: Load | Generate | Next | Inspect | ScoreTokens) -> LoadedCausal:
         where = (request.model, request.device, request.dtype)
         loaded, fresh = self._shelf.causal(*where, self._progress(request))
         if fresh:
             self._prefix = None
+            self._inspector = Inspector(loaded)
         return loaded
 
     def _take_prefix(self, loaded: LoadedCausal) -> PrefixCache:
@@ -128,17 +149,29 @@ class Engine:
         prefix, self._prefix = self._prefix, None
         return prefix or PrefixCache(loaded.model.new_cache())
 
-    def _generate(self, request: Generate, should_stop: Callable[[], bool], between: Callable[[], None]) -> None:
+    def _generate(
+        self,
+        request: Generate,
+        should_stop: Callable[[], bool],
+        between: Callable[[], None],
+        new_params: Callable[[], SamplingParams | None],
+    ) -> None:
         loaded = self._loaded_causal(request)
         began = time.perf_counter()  # loading has progress of its own and is no part of the time to the first token
-        all_ids = loaded.tokenizer.ids(request.prompt)
+        all_ids = list(request.prompt_ids) or loaded.tokenizer.ids(request.prompt)
         ids = fit_prompt(all_ids, loaded, request.params, truncate=request.truncate)
         prompt = request.prompt if len(ids) == len(all_ids) else loaded.tokenizer.decode(ids)
         self._emit(RunStarted(request.id, loaded.info, prompt, tuple(ids), request.params))
         prefix = self._take_prefix(loaded)
-        method = BeamSearch if request.params.num_beams > 1 else Decoder
-        for item in method(loaded, ids, request.params, should_stop, prefix=prefix, began=began).run():
+        run: BeamSearch | Decoder
+        if request.params.num_beams > 1:
+            run = BeamSearch(loaded, ids, request.params, should_stop, prefix=prefix, began=began)
+        else:
+            run = Decoder(loaded, ids, request.params, should_stop, prefix=prefix, began=began, new_params=new_params)
+        for item in run.run():
             match item:
+                case Retuning():
+                    self._emit(Retuned(request.id, item.index, item.params))
                 case SequenceEnd():
                     end = (item.sequence, item.finish_reason, item.text, item.ids, item.stats)
                     self._emit(SequenceDone(request.id, *end))
@@ -151,6 +184,19 @@ class Engine:
         if request.params.num_return_sequences == request.params.num_beams == 1 and self._prefix is None:
             self._prefix = prefix
         self._emit(Done(request.id))
+
+    def _inspect(self, request: Inspect) -> None:
+        loaded = self._loaded_causal(request)
+        assert self._inspector is not None
+        ids = list(request.context_ids) or loaded.tokenizer.ids(request.prompt)
+        ids = fit_prompt(ids, loaded, request.params.changed(max_length=0), truncate=True)
+        held = self._inspector.holds(ids)
+        prefix = PrefixCache(loaded.model.new_cache()) if held else self._take_prefix(loaded)
+        context = self._inspector.context(ids, prefix)
+        if not held:
+            self._prefix = prefix
+        table = self._inspector.table(context, request.params, request.search, request.offset, request.limit)
+        self._emit(Inspected(request.id, table))
 
     def _next(self, request: Next) -> None:
         loaded = self._loaded_causal(request)

@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias, get_args, get_origin, get_type
 from core.records import (
     Beam,
     Candidate,
+    CandidateTable,
     FinishReason,
     ModelInfo,
     RunStats,
     SamplingParams,
     Similarity,
     StepRecord,
+    TokenScore,
 )
 
 if TYPE_CHECKING:
@@ -53,6 +55,8 @@ class Generate:
     dtype: str = "auto"
     truncate: bool = False
     """Keep the end of a prompt that is too long, instead of refusing it."""
+    prompt_ids: tuple[int, ...] = ()
+    """Read exactly these tokens instead of tokenising the prompt: a branch, or a run to be repeated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,35 @@ class Next:
     device: str = "auto"
     dtype: str = "auto"
     truncate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Inspect:
+    """A window of the full table of what may come after a context. Answered by `Inspected`."""
+
+    id: int
+    model: str
+    prompt: str
+    params: SamplingParams
+    context_ids: tuple[int, ...] = ()
+    """Read exactly these tokens instead of tokenising the prompt."""
+    offset: int = 0
+    limit: int = 50
+    search: str = ""
+    """Only entries whose text holds this, whatever its case; `#123` is the entry with this id."""
+    device: str = "auto"
+    dtype: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreTokens:
+    """How likely the model holds each token of a given sequence. Answered by `Scored`, in chunks, then `Done`."""
+
+    id: int
+    model: str
+    ids: tuple[int, ...]
+    device: str = "auto"
+    dtype: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +133,19 @@ class Cancel:
     target: int
 
 
-Work: TypeAlias = Load | Generate | Next | Compare | Ask
+@dataclass(frozen=True, slots=True)
+class Retune:
+    """Go on with other samplers in run `target`, from the next token. Not answered itself: the run says `Retuned`."""
+
+    id: int
+    target: int
+    params: SamplingParams
+
+
+Work: TypeAlias = Load | Generate | Next | Inspect | ScoreTokens | Compare | Ask
 """The requests that are answered with work."""
 
-Request: TypeAlias = Work | Cancel
+Request: TypeAlias = Work | Cancel | Retune
 
 # -- events -----------------------------------------------------------------------------------------------------------
 
@@ -155,6 +197,16 @@ class TokenGenerated:
 
 
 @dataclass(frozen=True, slots=True)
+class Retuned:
+    """From here on a run uses other samplers."""
+
+    id: int
+    index: int
+    """The first new token they choose, in each sequence that still runs."""
+    params: SamplingParams
+
+
+@dataclass(frozen=True, slots=True)
 class BeamsAdvanced:
     """One step of a beam search: the continuations it follows now, best first."""
 
@@ -182,6 +234,22 @@ class Candidates:
 
     id: int
     candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """The answer to `Inspect`."""
+
+    id: int
+    table: CandidateTable
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Some tokens of `ScoreTokens`, in order."""
+
+    id: int
+    scores: tuple[TokenScore, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,26 +294,22 @@ Event: TypeAlias = (
     | Loaded
     | RunStarted
     | TokenGenerated
+    | Retuned
     | BeamsAdvanced
     | SequenceDone
     | Candidates
+    | Inspected
+    | Scored
     | Compared
     | Answered
     | Done
     | Failed
 )
 
-LAST_EVENTS = (Loaded, Compared, Done, Failed)
+LAST_EVENTS = (Loaded, Inspected, Compared, Done, Failed)
 """The events after which nothing more comes for a request."""
 
-_MESSAGES: dict[str, type[Any]] = {
-    kind.__name__: kind
-    for kind in (
-        *(Load, Generate, Next, Compare, Ask, Cancel),
-        *(Hello, Progress, Loaded, RunStarted, TokenGenerated, BeamsAdvanced, SequenceDone),
-        *(Candidates, Compared, Answered, Done, Failed),
-    )
-}
+_MESSAGES: dict[str, type[Any]] = {kind.__name__: kind for kind in (*get_args(Request), *get_args(Event))}
 
 # -- codec ------------------------------------------------------------------------------------------------------------
 

@@ -222,6 +222,41 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class CandidateTable:
+    """A window of the full table of what may come next."""
+
+    rows: tuple[Candidate, ...]
+    """From `offset` on, most likely first."""
+    offset: int
+    matches: int
+    """How many entries the search left; the whole vocabulary without one."""
+    kept: int
+    """How many tokens the samplers leave to draw from."""
+    kept_mass: float
+    """The model's own probability of those together."""
+    entropy: float
+    """Of the model's own distribution, in bits."""
+    context_tokens: int
+    """How many tokens were read."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenScore:
+    """How a token of a given text stood with the model, from all tokens before it."""
+
+    id: int
+    text: str
+    bytes: str
+    """In hex."""
+    logprob: float
+    """Natural log of the model's own softmax; 0 for the first token, which nothing predicts."""
+    rank: int
+    """1 is the model's most likely token; 0 for the first token."""
+    entropy: float
+    """Of the distribution the token was taken from, in bits; 0 for the first token."""
+
+
+@dataclass(frozen=True, slots=True)
 class StepRecord:
     """One generated token with everything known about its choice."""
 

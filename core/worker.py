@@ -16,7 +16,8 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from core.errors import EngineError
-from core.protocol import Cancel, Done, Event, Failed, Hello, Work, decode, encode
+from core.protocol import Cancel, Done, Event, Failed, Hello, Retune, Work, decode, encode
+from core.records import SamplingParams
 
 NICENESS = 10
 
@@ -31,6 +32,7 @@ class Inbox:
         self._stream = stream
         self._waiting: deque[Work] = deque()
         self._cancelled: set[int] = set()
+        self._new_params: dict[int, SamplingParams] = {}
         self._changed = threading.Condition()
         threading.Thread(target=self._read, name="requests", daemon=True).start()
 
@@ -53,6 +55,10 @@ class Inbox:
                 self._waiting.remove(found)
             return found
 
+    def take_new_params(self, request_id: int) -> SamplingParams | None:
+        """The newest settings a run shall go on with, once."""
+        return self._new_params.pop(request_id, None)
+
     def is_cancelled(self, request_id: int) -> bool:
         """Whether a request was cancelled."""
         return request_id in self._cancelled
@@ -64,6 +70,8 @@ class Inbox:
                 match message:
                     case Cancel():
                         self._cancelled.add(message.target)
+                    case Retune():
+                        self._new_params[message.target] = message.params
                     case _ if isinstance(message, Work):
                         self._waiting.append(message)
                     case _:
@@ -92,11 +100,14 @@ def main() -> None:
         def should_stop() -> bool:
             return inbox.is_cancelled(request.id)
 
+        def new_params() -> SamplingParams | None:
+            return inbox.take_new_params(request.id)
+
         if should_stop():
             emit(Done(request.id))
             return
         try:
-            engine.handle(request, should_stop, let_short_requests_in)
+            engine.handle(request, should_stop, let_short_requests_in, new_params)
         except EngineError as error:
             emit(Failed(request.id, type(error).__name__, error.message, error.hint, traceback.format_exc()))
         except Exception as error:  # the request loop reports what it did not foresee and goes on

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from core import protocol
 from core.errors import SettingError
 from core.lab.catalogue import Answer, Question
-from core.protocol import Compared, Done, Event, Failed, Generate, Loaded, Request, decode, encode, to_json
+from core.protocol import Compared, Done, Event, Failed, Generate, Inspected, Loaded, Request, decode, encode, to_json
 from core.records import Candidate, CutRule, SamplingParams
 
 KINDS: tuple[type[Any], ...] = (*get_args(Request), *get_args(Event))
@@ -107,7 +107,7 @@ def test_defaults_need_not_travel() -> None:
 
 def test_the_last_events_are_those_that_end_a_request() -> None:
     last: set[type[Any]] = set(protocol.LAST_EVENTS)
-    assert last == {Loaded, Compared, Done, Failed}
+    assert last == {Loaded, Inspected, Compared, Done, Failed}
     assert last < set(get_args(Event))
 
 

@@ -18,6 +18,7 @@ from core.protocol import (
     Load,
     Loaded,
     Request,
+    Retune,
     RunStarted,
     SequenceDone,
     TokenGenerated,
@@ -60,6 +61,9 @@ class FakeEngine:
         self.requests.append(Cancel(len(self.requests) + 1, reply.request_id))
         if not reply.started:
             reply.end()
+
+    def retune(self, reply: Reply, params: SamplingParams) -> None:
+        self.requests.append(Retune(len(self.requests) + 1, reply.request_id, params))
 
     async def close(self) -> None:
         self.closed = True
