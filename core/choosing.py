@@ -81,7 +81,7 @@ def choose(
     penalized = _penalized(raw, seen_ids, params)
     ids, values = _largest(penalized, params)  # (B, N) each, best first
     final, cut = warp(values, params)
-    position = final.argmax(-1, keepdim=True) if params.greedy else draw(final, generators)  # (B, 1)
+    position = final.argmax(-1, keepdim=True) if params.greedy else draw(final, ids, generators)  # (B, 1)
     kept = cut == 0
     kept_mass = ((raw.gather(-1, ids) - log_total).exp() * kept).sum(-1, keepdim=True)
     drawn = (final.gather(-1, position), kept.sum(-1, keepdim=True), kept_mass)

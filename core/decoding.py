@@ -158,7 +158,7 @@ class Decoder:
         *,
         prefix: PrefixCache | None = None,
         began: float | None = None,
-        new_params: Callable[[], SamplingParams | None] = lambda: None,
+        new_params: Callable[[int], SamplingParams | None] = lambda _: None,
     ) -> None:
         """Prepare a run.
 
@@ -169,7 +169,7 @@ class Decoder:
             should_stop: asked before each step; True ends every sequence with `cancelled`.
             prefix: a cache to reuse; this run takes it over.
             began: `time.perf_counter()` when the request arrived.
-            new_params: asked before each step; other settings to go on with, or None.
+            new_params: asked before each step, with the index of the token to come; other settings, or None.
         """
         self._loaded = loaded
         self._new_params = new_params
@@ -213,7 +213,8 @@ class Decoder:
 
     def _retune(self, active: list[_Sequence]) -> Iterator[Retuning]:
         """Take new settings; what was fixed when the run began stays."""
-        wanted = self._new_params()
+        index = len(active[0].ids)
+        wanted = self._new_params(index)
         if wanted is None:
             return
         now = self._params
@@ -221,7 +222,7 @@ class Decoder:
         changed = wanted.changed(**fixed)
         if changed != now:
             self._params = changed
-            yield Retuning(len(active[0].ids), changed)
+            yield Retuning(index, changed)
 
     def _step(self, logits: Tensor, active: list[_Sequence]) -> Iterator[StepRecord | SequenceEnd]:
         with torch.inference_mode():

@@ -39,7 +39,8 @@ from core.protocol import (
     TokenGenerated,
     Work,
 )
-from core.records import ModelInfo, SamplingParams
+from core.provenance import provenance
+from core.records import NOT_TRACED, ModelInfo, SamplingParams
 from core.registry import read_config, resolve
 from core.shelf import Shelf
 from core.tasks.answering import answer, is_short
@@ -163,18 +164,24 @@ class Engine:
         prompt = request.prompt if len(ids) == len(all_ids) else loaded.tokenizer.decode(ids)
         self._emit(RunStarted(request.id, loaded.info, prompt, tuple(ids), request.params))
         prefix = self._take_prefix(loaded)
+        scheduled = {step.index: step.params for step in request.schedule}
+
+        def params_at(index: int) -> SamplingParams | None:
+            return new_params() or scheduled.get(index)
+
         run: BeamSearch | Decoder
         if request.params.num_beams > 1:
             run = BeamSearch(loaded, ids, request.params, should_stop, prefix=prefix, began=began)
         else:
-            run = Decoder(loaded, ids, request.params, should_stop, prefix=prefix, began=began, new_params=new_params)
+            run = Decoder(loaded, ids, request.params, should_stop, prefix=prefix, began=began, new_params=params_at)
         for item in run.run():
             match item:
                 case Retuning():
                     self._emit(Retuned(request.id, item.index, item.params))
                 case SequenceEnd():
                     end = (item.sequence, item.finish_reason, item.text, item.ids, item.stats)
-                    self._emit(SequenceDone(request.id, *end))
+                    origin = provenance(resolve(request.model)) if request.trace else NOT_TRACED
+                    self._emit(SequenceDone(request.id, *end, origin))
                 case BeamStep():
                     self._emit(BeamsAdvanced(request.id, item.index, item.beams))
                     between()

@@ -15,13 +15,16 @@ from types import UnionType
 from typing import TYPE_CHECKING, Any, TypeAlias, get_args, get_origin, get_type_hints
 
 from core.records import (
+    NOT_TRACED,
     Beam,
     Candidate,
     CandidateTable,
     FinishReason,
     ModelInfo,
+    Provenance,
     RunStats,
     SamplingParams,
+    ScheduledParams,
     Similarity,
     StepRecord,
     TokenScore,
@@ -57,6 +60,10 @@ class Generate:
     """Keep the end of a prompt that is too long, instead of refusing it."""
     prompt_ids: tuple[int, ...] = ()
     """Read exactly these tokens instead of tokenising the prompt: a branch, or a run to be repeated."""
+    schedule: tuple[ScheduledParams, ...] = ()
+    """Settings to change on the way, as a run that is repeated had them changed."""
+    trace: bool = False
+    """Let `SequenceDone` carry hashes and versions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +233,8 @@ class SequenceDone:
     text: str
     ids: tuple[int, ...]
     stats: RunStats
+    provenance: Provenance = NOT_TRACED
+    """Empty unless the request asked for a trace."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -358,6 +358,31 @@ class ModelInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Provenance:
+    """What a run must be told apart by, beside its settings."""
+
+    weights: str = ""
+    """SHA-256 of the weight files; empty when it was not looked up."""
+    tokenizer: str = ""
+    """SHA-256 of the tokenizer's files."""
+    versions: tuple[str, ...] = ()
+    """Programs with their versions, such as `torch 2.13.0`."""
+
+
+NOT_TRACED = Provenance()
+"""Nothing is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduledParams:
+    """Settings that a run shall go on with from a token on."""
+
+    index: int
+    """The first new token they choose."""
+    params: SamplingParams
+
+
+@dataclass(frozen=True, slots=True)
 class Similarity:
     """Two sentences compared. Field order and names are part of the command-line contract."""
 

@@ -19,6 +19,10 @@ CUT_RULES = tuple(CutRule)
 """A cut code is an index into this tuple; 0 is `CutRule.NOT_CUT`."""
 
 _CUT_CODE = {rule: code for code, rule in enumerate(CUT_RULES)}
+_SPLITMIX_STEP = 0x9E3779B97F4A7C15 - 2**64
+_SPLITMIX_FACTORS = (0xBF58476D1CE4E5B9 - 2**64, 0x94D049BB133111EB - 2**64)
+"""As signed 64-bit numbers."""
+
 _LOWEST = torch.finfo(torch.float32).min
 _SMALLEST = torch.finfo(torch.float32).tiny
 """A divisor below it is 0 to the kernels, and 0 / 0 is no logit."""
@@ -147,18 +151,36 @@ def _keep_best(logits: Tensor) -> Tensor:
     return torch.full_like(logits, float("-inf")).scatter(-1, best, logits.gather(-1, best))
 
 
-def draw(probabilities: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-    """Draw one entry a row by inverting the cumulative distribution.
+def draw(probabilities: Tensor, ids: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+    """Draw one entry a row: the largest sum of log-probability and noise (the Gumbel-max trick; Gumbel 1954).
+
+    Each entry's noise depends on its id and the row's generator alone, so the draw does not depend on the order of the
+    entries, on how much of the tail is there, or on a last bit of a probability: a run can be repeated after another
+    prefill, in another batch, with another number of threads.
 
     Args:
-        probabilities: (B, N), most likely first, so that the draw does not depend on how much of the tail is there.
+        probabilities: (B, N).
+        ids: (B, N) their ids in the vocabulary.
         generators: B CPU generators; each is advanced by one number.
 
     Returns:
         (B, 1) positions in N.
     """
-    uniform = torch.stack([torch.rand(1, generator=generator, dtype=torch.float64) for generator in generators])
-    cumulative = probabilities.double().cumsum(-1)
-    total = cumulative[..., -1:]
-    target = torch.minimum(uniform.to(total.device) * total, torch.nextafter(total, torch.zeros_like(total)))
-    return torch.searchsorted(cumulative, target, right=True)
+    keys = [torch.randint(-(2**63), 2**63 - 1, (1,), generator=generator) for generator in generators]
+    noise = _gumbel_noise(torch.stack(keys), ids.cpu())  # (B, N)
+    return (probabilities.cpu().double().log() + noise).argmax(-1, keepdim=True).to(ids.device)
+
+
+def _gumbel_noise(keys: Tensor, ids: Tensor) -> Tensor:
+    """(B, N) float64 noise from (B, 1) keys and (B, N) ids: SplitMix64 (Steele et al. 2014) as a hash of both."""
+    mixed = keys + ids * _SPLITMIX_STEP  # int64 wraps around, which is meant
+    mixed = (mixed ^ _shifted(mixed, 30)) * _SPLITMIX_FACTORS[0]
+    mixed = (mixed ^ _shifted(mixed, 27)) * _SPLITMIX_FACTORS[1]
+    mixed = mixed ^ _shifted(mixed, 31)
+    uniform = (_shifted(mixed, 11).double() + 0.5) / 2**53
+    return -(-uniform.log()).log()
+
+
+def _shifted(values: Tensor, bits: int) -> Tensor:
+    """A logical shift to the right."""
+    return (values >> bits) & ((1 << (64 - bits)) - 1)

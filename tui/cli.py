@@ -113,6 +113,8 @@ def build_parser() -> Parser:
     models = add_command(commands, "models", "the models on this machine", _run_models)
     models.add_argument("action", choices=("list", "path"))
     models.add_argument("name", nargs="?", default="", help="for path: the model whose folder to print")
+    replay = add_command(commands, "replay", "run a record again: does it come out the same?", _run_replay)
+    replay.add_argument("file", metavar="FILE", help="what generate --json printed, or a conversation's file")
     bench = add_command(commands, "bench", "how fast a model runs on this machine in each precision", _run_bench)
     bench.add_argument("--model", default=DEFAULT_GENERATOR, metavar="NAME", help=f"({DEFAULT_GENERATOR})")
     bench.add_argument("--device", default="auto", help="auto, cuda, mps, xpu or cpu")
@@ -162,6 +164,12 @@ def _run_similar(options: argparse.Namespace) -> int:
         for name, text in (("A", options.first), ("B", options.second))
     )
     return headless.similar(first, second, headless.Target.of(options))
+
+
+def _run_replay(options: argparse.Namespace) -> int:
+    from tui.replay import replay  # see _run_generate
+
+    return replay(options.file, options.json)
 
 
 def _run_bench(options: argparse.Namespace) -> int:

@@ -19,7 +19,6 @@ from core.errors import EngineError
 from core.protocol import (
     Answered,
     Ask,
-    BeamsAdvanced,
     Candidates,
     Compare,
     Compared,
@@ -34,6 +33,7 @@ from core.protocol import (
 )
 from core.records import Candidate, FinishReason, SamplingParams, Similarity, describe_precision, describe_way
 from core.registry import STARTERS, ResolvedModel, cached_models, read_config, resolve, tokenizer_folder, weight_files
+from core.run_log import event_line
 from core.text import visible
 from core.tokenization import TextTokenizer
 
@@ -75,7 +75,7 @@ def say(text: str) -> None:
 
 def generate(prompt: str, params: SamplingParams, target: Target, truncate: bool) -> int:
     """`nlp-tui generate`."""
-    request = Generate(0, target.model, prompt, params, target.device, target.dtype, truncate)
+    request = Generate(0, target.model, prompt, params, target.device, target.dtype, truncate, trace=target.json)
     printer = _print_run_json if target.json else _RunPrinter(params).take
     return converse(request, printer)
 
@@ -238,38 +238,9 @@ async def _take_all(reply: Reply, take: Callable[[object], None]) -> None:
 
 
 def _print_run_json(event: object) -> None:
-    match event:
-        case RunStarted():
-            print_json(
-                {
-                    "type": "run",
-                    "model": event.info.name,
-                    "prompt": event.prompt,
-                    "prompt_ids": event.prompt_ids,
-                    "params": asdict(event.params),
-                    "seed": event.params.seed,
-                    "device": event.info.device,
-                    "dtype": event.info.dtype,
-                    "source": event.info.source,
-                    "precision_error": asdict(event.info.error),
-                    "n_positions": event.info.n_positions,
-                }
-            )
-        case TokenGenerated():
-            print_json({"type": "token", **asdict(event.step)})
-        case BeamsAdvanced():
-            print_json({"type": "beams", "index": event.index, "beams": [asdict(beam) for beam in event.beams]})
-        case SequenceDone():
-            print_json(
-                {
-                    "type": "done",
-                    "sequence": event.sequence,
-                    "finish_reason": event.finish_reason,
-                    "text": event.text,
-                    "ids": event.ids,
-                    "stats": asdict(event.stats),
-                }
-            )
+    line = event_line(event)
+    if line is not None:
+        print_json(line)
 
 
 class _RunPrinter:

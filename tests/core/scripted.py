@@ -45,11 +45,11 @@ class ScriptedModel:
     def new_cache(self) -> ScriptedCache:
         return ScriptedCache()
 
-    def forward(self, ids: Tensor, cache: ScriptedCache) -> Tensor:
+    def forward(self, ids: Tensor, cache: ScriptedCache, *, every_position: bool = False) -> Tensor:
         cache.length += ids.shape[1]
         logits = torch.zeros(ids.shape[0], 50257)
         logits[:, self._script[cache.length - self._prompt_length]] = CERTAIN
-        return logits
+        return logits[:, None].expand(-1, ids.shape[1], -1) if every_position else logits
 
 
 class CountingModel:
@@ -71,10 +71,10 @@ class CountingModel:
     def new_cache(self) -> Any:
         return self._model.new_cache()
 
-    def forward(self, ids: Tensor, cache: Any) -> Tensor:
+    def forward(self, ids: Tensor, cache: Any, *, every_position: bool = False) -> Tensor:
         batch, length = ids.shape
         self.shapes.append((batch, length))
-        return self._model.forward(ids, cache)
+        return self._model.forward(ids, cache, every_position=every_position)
 
 
 def counting(loaded: LoadedCausal) -> tuple[LoadedCausal, CountingModel]:

@@ -182,7 +182,7 @@ def test_new_settings_act_from_the_next_token_and_the_rest_is_as_with_them(loade
     params = PARAMS.changed(max_new_tokens=8, seed=5)
     items = list(
         Decoder(
-            loaded_gpt2, PROMPT, params, lambda: False, new_params=lambda: waiting.pop(0) if waiting else None
+            loaded_gpt2, PROMPT, params, lambda: False, new_params=lambda _: waiting.pop(0) if waiting else None
         ).run()
     )
     (retuning,) = (item for item in items if isinstance(item, Retuning))

@@ -8,11 +8,11 @@ from dataclasses import MISSING, fields
 from typing import Any, get_args, get_type_hints
 
 import pytest
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from core import protocol
-from core.errors import SettingError
+from core.errors import EngineError
 from core.lab.catalogue import Answer, Question
 from core.protocol import Compared, Done, Event, Failed, Generate, Inspected, Loaded, Request, decode, encode, to_json
 from core.records import Candidate, CutRule, SamplingParams
@@ -50,11 +50,13 @@ def lab_records(draw: st.DrawFn, kinds: Any) -> Any:
     kind = draw(st.sampled_from(get_args(kinds)))
     hints = get_type_hints(kind)
     values = {field.name: draw(st.from_type(hints[field.name])) for field in fields(kind)}
-    try:
-        return kind(**values)
-    except SettingError:
-        needed = [field.name for field in fields(kind) if field.default is MISSING]
-        return kind(**{name: values[name] for name in needed})
+    needed = {field.name for field in fields(kind) if field.default is MISSING}
+    for wanted in (values, {name: value for name, value in values.items() if name in needed}):
+        try:
+            return kind(**wanted)
+        except EngineError:
+            continue
+    return reject()
 
 
 st.register_type_strategy(protocol.Ask, st.builds(protocol.Ask, st.integers(), lab_records(Question)))

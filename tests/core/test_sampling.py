@@ -213,38 +213,43 @@ def generators(*seeds: int) -> list[torch.Generator]:
     return [torch.Generator().manual_seed(seed) for seed in seeds]
 
 
+def drawn(probabilities: torch.Tensor, sources: list[torch.Generator]) -> torch.Tensor:
+    """Draws among entries in the vocabulary's order."""
+    return draw(probabilities, torch.arange(probabilities.shape[-1]).expand_as(probabilities), sources)
+
+
 def test_the_same_seed_draws_the_same_entries() -> None:
     probabilities = torch.full((1, 100), 0.01)
     runs = []
     for _ in range(2):
         generator = generators(5)
-        runs.append([draw(probabilities, generator).item() for _ in range(50)])
+        runs.append([drawn(probabilities, generator).item() for _ in range(50)])
     other = generators(6)
     assert runs[0] == runs[1]
-    assert runs[0] != [draw(probabilities, other).item() for _ in range(50)]
+    assert runs[0] != [drawn(probabilities, other).item() for _ in range(50)]
 
 
 def test_draws_follow_the_probabilities() -> None:
     probabilities = torch.tensor([[0.5, 0.3, 0.0, 0.15, 0.05]])
     generator, number = generators(1), 4000
-    drawn = torch.tensor([draw(probabilities, generator).item() for _ in range(number)])
+    entries = torch.tensor([drawn(probabilities, generator).item() for _ in range(number)])
     for entry, probability in enumerate(probabilities[0].tolist()):
         # Five standard deviations: this seed is fixed, and one in millions would fail.
         slack = 5 * math.sqrt(probability * (1 - probability) / number)
-        assert (drawn == entry).double().mean().item() == pytest.approx(probability, abs=slack)
-    assert not (drawn == 2).any()
+        assert (entries == entry).double().mean().item() == pytest.approx(probability, abs=slack)
+    assert not (entries == 2).any()
 
 
 def test_an_impossible_entry_is_never_drawn_at_either_end() -> None:
     probabilities = torch.tensor([[0.0, 1.0, 0.0]])
     generator = generators(9)
-    assert {draw(probabilities, generator).item() for _ in range(200)} == {1}
+    assert {drawn(probabilities, generator).item() for _ in range(200)} == {1}
 
 
 def test_each_row_draws_from_a_generator_of_its_own() -> None:
     probabilities = torch.full((3, 1000), 0.001)
-    together = draw(probabilities, generators(1, 2, 3)).squeeze(-1).tolist()
-    alone = [draw(probabilities[:1], generators(seed)).item() for seed in (1, 2, 3)]
+    together = drawn(probabilities, generators(1, 2, 3)).squeeze(-1).tolist()
+    alone = [drawn(probabilities[:1], generators(seed)).item() for seed in (1, 2, 3)]
     assert together == alone
 
 
@@ -252,4 +257,25 @@ def test_a_cut_tail_does_not_change_what_is_drawn() -> None:
     head = torch.tensor([[0.6, 0.3, 0.1]])
     whole = torch.cat([head, torch.zeros(1, 500)], dim=-1)
     first, second = generators(4), generators(4)
-    assert [draw(head, first).item() for _ in range(50)] == [draw(whole, second).item() for _ in range(50)]
+    assert [drawn(head, first).item() for _ in range(50)] == [drawn(whole, second).item() for _ in range(50)]
+
+
+def test_neither_the_order_nor_a_last_bit_changes_what_is_drawn() -> None:
+    torch.manual_seed(0)
+    probabilities = torch.randn(1, 2000).softmax(-1)
+    order = torch.randperm(2000).unsqueeze(0)
+    nudged = probabilities * (1 + 1e-6 * torch.randn(1, 2000))
+    first, second, third = generators(7), generators(7), generators(7)
+    for _ in range(200):
+        entry = drawn(probabilities, first).item()
+        assert order[0, draw(probabilities.gather(-1, order), order, second)].item() == entry
+        assert drawn(nudged, third).item() == entry
+
+
+def test_equally_likely_entries_are_drawn_equally_often() -> None:
+    generator, number, entries = generators(11), 20_000, 100
+    flat = torch.full((1, entries), 1 / entries)
+    counts = torch.bincount(torch.cat([drawn(flat, generator)[0] for _ in range(number)]), minlength=entries)
+    expected = number / entries
+    statistic = float(((counts - expected) ** 2 / expected).sum())
+    assert 50 < statistic < 160  # chi-squared with 99 degrees of freedom: mean 99, standard deviation 14

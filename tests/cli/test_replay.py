@@ -1,0 +1,148 @@
+"""`replay`: recorded runs come out the same, and a record that was changed does not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from core.engine import Engine
+from core.protocol import Event, Generate, TokenGenerated, to_json
+from core.records import SamplingParams, ScheduledParams
+from core.run_log import event_line, read_runs
+from tests.cli.process import run
+from tests.conftest import Builder
+
+PROMPT = "Once upon a time"
+
+
+def record(requests: list[Generate], file: Path) -> list[dict[str, Any]]:
+    """Run requests in this process and write the log that the app would write."""
+    lines: list[dict[str, Any]] = []
+
+    def emit(event: Event) -> None:
+        line = event_line(event)
+        if line is not None:
+            lines.append(line)
+
+    engine = Engine(emit)
+    for request in requests:
+        engine.handle(request, lambda: False, lambda: None)
+    write(lines, file)
+    return lines
+
+
+def write(lines: list[dict[str, Any]], file: Path) -> None:
+    """Write a log."""
+    file.write_text("".join(to_json(line) + "\n" for line in lines), encoding="utf-8")
+
+
+def twenty(model: str) -> list[Generate]:
+    """Plain runs, batches, a beam search, branches and runs with settings changed on the way."""
+    short = SamplingParams(max_new_tokens=8, seed=1)
+    plain = [
+        short,
+        short.changed(seed=2),
+        short.changed(temperature=1.7, top_k=0),
+        short.changed(typical_p=0.4),
+        short.changed(min_p=0.1, top_p=1),
+        short.changed(do_sample=False),
+        short.changed(repetition_penalty=1.5),
+        short.changed(no_repeat_ngram_size=2),
+        short.changed(candidates=0),
+        short.changed(stop_strings=("e",)),
+    ]
+    batches = [short.changed(num_return_sequences=count) for count in (2, 3, 4)]
+    beams = [short.changed(num_beams=3)]
+    requests = [Generate(1, model, PROMPT, params, trace=True) for params in (*plain, *batches, *beams)]
+    branches = [(7454, 2402, 257, 640, token) for token in (11, 257, 612)]
+    requests += [Generate(1, model, "", short, prompt_ids=ids, trace=True) for ids in branches]
+    hot, cold = short.changed(temperature=2.5, top_k=0), short.changed(do_sample=False)
+    schedules = [
+        (ScheduledParams(3, hot),),
+        (ScheduledParams(1, cold),),
+        (ScheduledParams(2, hot), ScheduledParams(5, cold)),
+    ]
+    return requests + [Generate(1, model, PROMPT, short, schedule=schedule, trace=True) for schedule in schedules]
+
+
+@pytest.fixture(scope="module")
+def log(gpt2_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The log of twenty runs."""
+    file = tmp_path_factory.mktemp("log") / "runs.jsonl"
+    record(twenty(str(gpt2_folder)), file)
+    return file
+
+
+def test_twenty_recorded_runs_come_out_identical(log: Path, tmp_path: Path) -> None:
+    assert len(read_runs(log.read_text().split("\n"), "log")) == 20
+    finished = run("replay", str(log), "--json", folder=tmp_path)
+    assert [line["difference"] for line in finished.lines] == [""] * 20
+    assert all(line["identical"] and line["same_weights"] for line in finished.lines)
+    assert finished.code == 0
+
+
+@pytest.mark.parametrize("change", [{"temperature": 1.1}, {"seed": 99}, {"top_k": 3}, {"repetition_penalty": 1.2}])
+def test_a_changed_setting_or_seed_is_found(log: Path, tmp_path: Path, change: dict[str, float]) -> None:
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    lines = lines[: next(number for number, line in enumerate(lines) if line["type"] == "done") + 1]
+    lines[0]["params"] |= change
+    write(lines, tmp_path / "changed.jsonl")
+    finished = run("replay", "changed.jsonl", folder=tmp_path)
+    assert finished.code == 1
+    assert "token" in finished.stdout
+    assert "recorded" in finished.stdout
+
+
+def test_changed_weights_are_found_and_named(build_gpt2: Builder, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = build_gpt2("replayed")
+    record([Generate(1, str(folder), PROMPT, SamplingParams(max_new_tokens=6), trace=True)], tmp_path / "run.jsonl")
+    weights = load_file(folder / "model.safetensors")
+    weights["transformer.h.1.mlp.c_fc.weight"] += 0.05 * torch.randn(32, 128)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    finished = run("replay", "run.jsonl", folder=tmp_path)
+    assert finished.code == 1
+    assert "token 1 " in finished.stdout
+    assert "weights" in finished.stderr
+
+
+def test_a_run_cut_short_is_compared_as_far_as_it_went(log: Path, tmp_path: Path) -> None:
+    lines = log.read_text().splitlines()
+    half = [*lines[:4], lines[4][: len(lines[4]) // 2]]
+    (tmp_path / "half.jsonl").write_text("\n".join(half))
+    finished = run("replay", "half.jsonl", folder=tmp_path)
+    assert finished.stdout == "run 1: identical (3 tokens)\n"
+    assert finished.code == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "holds no run"),
+        ("plain words\nmore\n", "line 1 of log.jsonl is no JSON object"),
+        ('{"type":"token"}\n', "before any run"),
+        ('{"type":"run","model":"m"}\n', "line 1 of log.jsonl lacks"),
+        ("[1]\n", "line 1"),
+    ],
+)
+def test_what_is_no_log_is_one_line(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "log.jsonl").write_text(text)
+    finished = run("replay", "log.jsonl", folder=tmp_path)
+    assert finished.code == 2
+    assert finished.stdout == ""
+    assert message in finished.stderr
+    assert len(finished.stderr.splitlines()) == 1
+
+
+def test_every_event_of_a_run_has_its_line(gpt2_folder: Path) -> None:
+    events: list[Event] = []
+    Engine(events.append).handle(twenty(str(gpt2_folder))[-1], lambda: False, lambda: None)
+    kinds = [line["type"] for line in map(event_line, events) if line is not None]
+    assert kinds.count("token") == sum(isinstance(event, TokenGenerated) for event in events)
+    assert kinds.count("retuned") == 2
+    assert (kinds[0], kinds[-1]) == ("run", "done")

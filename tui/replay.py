@@ -1,0 +1,138 @@
+"""`replay`: run a recorded run again and tell whether it comes out the same, or where it first does not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from core.errors import EngineError, InputError
+from core.protocol import Generate, SequenceDone, TokenGenerated
+from core.records import ScheduledParams
+from core.registry import resolve, weight_files
+from core.run_log import LoggedRun, LoggedToken, read_runs
+from tui.headless import converse, print_json, say
+
+TOLERANCE = 1e-4
+"""How far a log-probability or final probability may move on another machine before it counts as different."""
+
+
+@dataclass(slots=True)
+class Repetition:
+    """How a repeated run compares with its record."""
+
+    compared: int = 0
+    """Tokens compared so far."""
+    largest_difference: float = 0.0
+    """Of the log-probabilities, nats."""
+    difference: str = ""
+    """The first thing that differs; empty while nothing does."""
+    weights: str = ""
+    """SHA-256 of the weights now."""
+    _seen: dict[int, int] = field(default_factory=dict)
+
+    def take(self, recorded: dict[int, list[LoggedToken]], event: TokenGenerated) -> None:
+        """Compare one token with its record."""
+        step = event.step
+        index = self._seen.get(step.sequence, 0)
+        self._seen[step.sequence] = index + 1
+        tokens = recorded.get(step.sequence, [])
+        if self.difference or index >= len(tokens):
+            return  # a run that was stopped is compared as far as it went
+        self.compared += 1
+        twin = tokens[index]
+        moved = abs(step.logprob - twin.logprob)
+        self.largest_difference = max(self.largest_difference, moved)
+        where = f"token {index + 1} of sequence {step.sequence + 1}"
+        if step.id != twin.id:
+            self.difference = (
+                f"{where}: {twin.text!r} (id {twin.id}, logprob {twin.logprob:.4f}) recorded, "
+                f"{step.text!r} (id {step.id}, logprob {step.logprob:.4f}) now"
+            )
+        elif moved > TOLERANCE:
+            self.difference = (
+                f"{where}: logprob of {twin.text!r} is {twin.logprob:.6f} recorded, {step.logprob:.6f} now"
+            )
+        elif abs(step.final_prob - twin.final_prob) > TOLERANCE:
+            self.difference = (
+                f"{where}: final probability of {twin.text!r} is {twin.final_prob:.6f} recorded, "
+                f"{step.final_prob:.6f} now"
+            )
+
+
+def replay(path: str, as_json: bool) -> int:
+    """`nlp-tui replay FILE`: 0 when every run of the file comes out the same, else 1.
+
+    Raises:
+        InputError: the file holds no runs.
+        EngineError: it cannot be read, or a run cannot be repeated here.
+    """
+    runs = _read(path)
+    worst = 0
+    for number, run in enumerate(runs, start=1):
+        code = _replay_one(number, run, as_json)
+        if code > 1:  # interrupted
+            return code
+        worst = max(worst, code)
+    return worst
+
+
+def _read(path: str) -> list[LoggedRun]:
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not valid UTF-8 (byte {error.start + 1})", "give the file unchanged") from None
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise EngineError(f"{path} cannot be read: {reason}", "check the path and its permissions") from None
+    runs = [run for run in read_runs(text.split("\n"), path) if run.tokens]
+    if not runs:
+        raise InputError(f"{path} holds no run with tokens", "give a file made by nlp-tui generate --json")
+    return runs
+
+
+def _replay_one(number: int, run: LoggedRun, as_json: bool) -> int:
+    weight_files(resolve(run.model))
+    recorded: dict[int, list[LoggedToken]] = {}
+    for token in run.tokens:
+        recorded.setdefault(token.sequence, []).append(token)
+    request = Generate(
+        id=0,
+        model=run.model,
+        prompt=run.prompt,
+        params=run.params,
+        device=run.device,
+        dtype=run.dtype,
+        prompt_ids=run.prompt_ids,
+        schedule=tuple(ScheduledParams(index, params) for index, params in run.retunes),
+        trace=bool(run.weights),
+    )
+    repetition = Repetition()
+
+    def take(event: object) -> None:
+        if isinstance(event, TokenGenerated):
+            repetition.take(recorded, event)
+        elif isinstance(event, SequenceDone):
+            repetition.weights = event.provenance.weights
+
+    code = converse(request, take)
+    if code:
+        return code
+    if not repetition.difference and repetition.compared < len(run.tokens):
+        repetition.difference = f"the run ends after {repetition.compared} tokens, {len(run.tokens)} were recorded"
+    same_weights = not run.weights or run.weights == repetition.weights
+    if as_json:
+        print_json(
+            {
+                "run": number,
+                "identical": not repetition.difference,
+                "difference": repetition.difference,
+                "tokens": repetition.compared,
+                "largest_difference": repetition.largest_difference,
+                "same_weights": same_weights,
+            }
+        )
+    else:
+        print(f"run {number}: {repetition.difference or f'identical ({repetition.compared} tokens)'}")
+    if not same_weights:
+        say(f"note: the weights of {run.model} are not those of the record (SHA-256 {repetition.weights[:12]}…)")
+    return 1 if repetition.difference else 0
