@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import pkgutil
 import unicodedata
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, get_args, get_type_hints
 
 import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
-from core import protocol
+from core import lab, protocol
 from core.errors import EngineError
 from core.lab.catalogue import Answer, Question
 from core.protocol import Compared, Done, Event, Failed, Generate, Inspected, Loaded, Request, decode, encode, to_json
@@ -45,9 +47,8 @@ st.register_type_strategy(SamplingParams, SETTINGS)
 
 
 @st.composite
-def lab_records(draw: st.DrawFn, kinds: Any) -> Any:
-    """Any question or answer of the lab; where its values are refused, one with its defaults."""
-    kind = draw(st.sampled_from(get_args(kinds)))
+def records(draw: st.DrawFn, kind: type[Any]) -> Any:
+    """Any record of one kind; where its values are refused, one with its defaults."""
     hints = get_type_hints(kind)
     values = {field.name: draw(st.from_type(hints[field.name])) for field in fields(kind)}
     needed = {field.name for field in fields(kind) if field.default is MISSING}
@@ -58,6 +59,16 @@ def lab_records(draw: st.DrawFn, kinds: Any) -> Any:
             continue
     return reject()
 
+
+def lab_records(kinds: Any) -> st.SearchStrategy[Any]:
+    """Any question or answer of the lab."""
+    return st.one_of(*(st.from_type(kind) for kind in get_args(kinds)))
+
+
+for _module in pkgutil.iter_modules(lab.__path__):
+    for _kind in vars(importlib.import_module(f"core.lab.{_module.name}")).values():
+        if isinstance(_kind, type) and is_dataclass(_kind):
+            st.register_type_strategy(_kind, records(_kind))
 
 st.register_type_strategy(protocol.Ask, st.builds(protocol.Ask, st.integers(), lab_records(Question)))
 st.register_type_strategy(protocol.Answered, st.builds(protocol.Answered, st.integers(), lab_records(Answer)))
