@@ -18,6 +18,13 @@ def bar(fraction: float, cells: int) -> str:
     return FULL * filled + EMPTY * (cells - filled)
 
 
+def percent(probability: float) -> str:
+    """A probability in six cells: per cent, or a power of ten where that would be 0.0 %."""
+    if probability >= 0.0005 or probability == 0:
+        return f"{probability:>6.1%}"
+    return f"{probability:>6.0e}"
+
+
 def fit(text: str, cells: int) -> str:
     """A text made safe to show and exactly `cells` cells wide, cut with … where it is longer."""
     shown = visible(text)

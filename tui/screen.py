@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-import time
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -17,37 +15,33 @@ from textual.screen import Screen
 from textual.widgets import Footer, Tab, Tabs
 
 from core.client import Engine, Reply
-from core.errors import EngineError, EngineStoppedError, PromptTooLongError
+from core.errors import EngineError, EngineStoppedError
 from core.protocol import (
-    BeamsAdvanced,
     Compare,
     Compared,
-    Generate,
     Load,
     Loaded,
     Progress,
-    RunStarted,
-    SequenceDone,
-    TokenGenerated,
 )
-from core.records import ModelInfo, SamplingParams, describe_way
+from core.records import ModelInfo
 from core.registry import DEFAULT_PARAPHRASER
-from tui.dialogs import ChoiceDialog, HelpDialog
+from tui.dialogs import HelpDialog
+from tui.live_candidates import LiveCandidates
 from tui.live_tokens import LiveTokens
-from tui.panes.conversation import ConversationPane, Turn, describe_ending
+from tui.panes.candidates import CandidateList, CandidatesPane
+from tui.panes.conversation import ConversationPane
 from tui.panes.prompt import PromptPane
 from tui.panes.sampling import SamplingPane
 from tui.panes.similarity import SimilarityPane
 from tui.panes.status import StatusLine
 from tui.panes.tokens import TokensPane
+from tui.runs import Runs
 
-_PANES = ("conversation", "tokens", "sampling", "similarity")
+_PANES = {"conversation": "F2", "tokens": "F3", "sampling": "F4", "similarity": "F5", "candidates": "F7"}
+"""The panes and their keys."""
 
 WIDE_COLUMNS, WIDE_ROWS = 100, 30
 """From this size on all panes are side by side; below, they fold into tabs."""
-
-SPEED_S = 0.2
-"""How often the speed of a run is shown anew at most."""
 
 RESTARTS = 3
 """How often an engine that dies before it has loaded a model is started again by itself."""
@@ -72,6 +66,7 @@ class MainScreen(Screen[None]):
         Binding("f3", "show_pane('tokens')", "Tokens", show=False),
         Binding("f4", "show_pane('sampling')", "Sampling", show=False),
         Binding("f5", "show_pane('similarity')", "Similarity", show=False),
+        Binding("f7", "show_candidates", "Candidates", tooltip="What may come next, and why", priority=True),
         Binding("f6", "app.open_lab", "Lab", tooltip="Fill masks, sentiment, attention and more", priority=True),
         Binding("ctrl+r", "run_again", "Again", tooltip="Run the last prompt again", priority=True),
         Binding("ctrl+n", "continue_run", "Continue", tooltip="Let the model write on", priority=True),
@@ -82,6 +77,7 @@ class MainScreen(Screen[None]):
     tokens = query_one("#tokens", TokensPane)
     sampling = query_one("#sampling", SamplingPane)
     similarity = query_one("#similarity", SimilarityPane)
+    candidates = query_one("#candidates", CandidatesPane)
     status = query_one(StatusLine)
 
     folded = reactive(False, toggle_class="-folded")
@@ -97,14 +93,15 @@ class MainScreen(Screen[None]):
         self._engine = engine
         self.set_reactive(MainScreen.target, target)
         self._first_prompt = prompt
-        self._turn: Turn | None = None
+        self.runs = Runs(self, engine)
         self._restarts_left = RESTARTS
         self._live_tokens = LiveTokens(self)
+        self._live_candidates = LiveCandidates(self, engine)
 
     def compose(self) -> ComposeResult:
         """All panes; the style sheet arranges them."""
         yield Tabs(
-            *(Tab(f"F{key} {name.capitalize()}", id=f"tab-{name}") for key, name in enumerate(_PANES, start=2)),
+            *(Tab(f"{key} {name.capitalize()}", id=f"tab-{name}") for name, key in _PANES.items()),
             id="pane-tabs",
         )
         with Container(id="body"):
@@ -113,6 +110,7 @@ class MainScreen(Screen[None]):
                 yield TokensPane(id="tokens")
                 yield SamplingPane(id="sampling")
                 yield SimilarityPane(id="similarity")
+            yield CandidatesPane(id="candidates")
             yield PromptPane(self._first_prompt, id="prompt")
         yield StatusLine()
         yield Footer()
@@ -171,15 +169,24 @@ class MainScreen(Screen[None]):
         inside = [pane, *pane.query("Input"), *pane.query("*")]  # a field to write in before a button
         next(widget for widget in inside if widget.focusable).focus()
 
+    def action_show_candidates(self) -> None:
+        """Unfold the candidates and go to them; from there, fold them again."""
+        if not self.folded and self.candidates.has_focus_within:
+            self.remove_class("-candidates")
+            self.prompt.focus()
+            return
+        self.add_class("-candidates")
+        self.action_show_pane("candidates")
+        self.candidates.rows.focus()
+        self.call_after_refresh(self._live_candidates.begin)
+
     def action_run_again(self) -> None:
         """Run the last prompt anew."""
-        if self._turn is not None:
-            self.generate(self._turn.prompt)
+        self.runs.again()
 
     def action_continue_run(self) -> None:
         """Let the model write on after its last answer."""
-        if self._turn is not None and self._turn.text.strip():
-            self.generate(self._turn.text, self._turn)
+        self.runs.go_on()
 
     # -- messages from the panes --------------------------------------------------------------------------------------
 
@@ -192,6 +199,7 @@ class MainScreen(Screen[None]):
     def _break_down(self, event: PromptPane.PromptChanged) -> None:
         event.stop()
         self._live_tokens.show(event.text)
+        self._live_candidates.follow_prompt(event.text)
 
     @on(PromptPane.RunRequested)
     def _start_run(self, event: PromptPane.RunRequested) -> None:
@@ -200,11 +208,28 @@ class MainScreen(Screen[None]):
             self.notify("Write a prompt first, for example: Once upon a time", markup=False)
             return
         self.prompt.select_all()
-        self.generate(event.text)
+        self.runs.start(event.text)
 
     @on(SamplingPane.ParamsChanged)
-    def _note_params(self, event: SamplingPane.ParamsChanged) -> None:
+    def _use_params(self, event: SamplingPane.ParamsChanged) -> None:
         event.stop()
+        self.runs.retune(event.params)
+        self._live_candidates.use_params()
+
+    @on(CandidatesPane.SearchChanged)
+    def _search_candidates(self, event: CandidatesPane.SearchChanged) -> None:
+        event.stop()
+        self._live_candidates.search(event.search)
+
+    @on(CandidateList.WindowWanted)
+    def _fetch_candidates(self, event: CandidateList.WindowWanted) -> None:
+        event.stop()
+        self._live_candidates.window(event.offset)
+
+    @on(CandidateList.BranchRequested)
+    def _branch(self, event: CandidateList.BranchRequested) -> None:
+        event.stop()
+        self._live_candidates.branch(event.candidate)
 
     @on(SimilarityPane.CompareRequested)
     def _start_comparison(self, event: SimilarityPane.CompareRequested) -> None:
@@ -217,39 +242,21 @@ class MainScreen(Screen[None]):
     async def load_model(self) -> None:
         """Have the model ready, in the background."""
         target = self.target
-        self._say("starting the engine")
+        self.say("starting the engine")
         try:
             reply = await self._engine.send(Load(0, target.model, target.device, target.dtype))
             async for event in reply:
                 if isinstance(event, Progress):
-                    self._say(f"loading {event.fraction:.0%} {event.stage}")
+                    self.say(f"loading {event.fraction:.0%} {event.stage}")
                 elif isinstance(event, Loaded):
-                    self._show_model(event.info)
+                    self.show_model(event.info)
                     self._restarts_left = RESTARTS
-                    self._say("ready")
+                    self.say("ready")
+                    self._live_candidates.begin()
         except EngineError as error:
-            self._say_failure(error)
+            self.say_failure(error)
             if isinstance(error, EngineStoppedError):
-                self._restart_engine()
-
-    @work(exclusive=True, group="generate", exit_on_error=False)
-    async def _generate(self, prompt: str, turn: Turn, *, truncate: bool = False) -> None:
-        """Stream one run into a turn."""
-        params, target = self._run_params(), self.target
-        try:
-            request = Generate(0, target.model, prompt, params, target.device, target.dtype, truncate)
-            self.run = reply = await self._engine.send(request)
-            await self._stream(reply, turn, params)
-        except PromptTooLongError as error:
-            self.run = None
-            await self._offer_truncation(error, prompt, turn)
-        except EngineError as error:
-            turn.note(str(error), failed=True)
-            self._say_failure(error)
-            if isinstance(error, EngineStoppedError):
-                self._restart_engine()
-        finally:
-            self.run = None
+                self.restart_engine()
 
     @work(exclusive=True, group="compare", exit_on_error=False)
     async def compare(self, first: str, second: str) -> None:
@@ -265,86 +272,30 @@ class MainScreen(Screen[None]):
         except EngineError as error:
             self.similarity.show_note(str(error), failed=True)
 
-    def generate(self, prompt: str, turn: Turn | None = None, *, truncate: bool = False) -> None:
-        """Begin a run, in a new turn or going on in one that is there."""
-        if self.run is not None:
-            self.notify("Still writing; Esc stops it.", markup=False)
-            return
-        if turn is None:
-            turn = self.conversation.add_turn(prompt, "waiting for the model…")
-        self._turn = turn
-        self._generate(prompt, turn, truncate=truncate)
-
     # -- helpers ------------------------------------------------------------------------------------------------------
 
-    async def _stream(self, reply: Reply, turn: Turn, params: SamplingParams) -> None:
-        shown_s, first_s, count = 0.0, 0.0, 0
-        ends: list[SequenceDone] = []
-        async for event in reply:
-            match event:
-                case Progress():
-                    self._say(f"loading {event.fraction:.0%} {event.stage}")
-                case RunStarted():
-                    self._show_model(event.info)
-                    turn.begin(params.num_return_sequences, describe_way(params))
-                    self._say("generating")
-                case TokenGenerated():
-                    step, count, now = event.step, count + 1, time.monotonic()
-                    first_s = first_s or step.elapsed_s
-                    if params.num_beams == 1:  # a beam search has shown its text already
-                        turn.append(step.sequence, step.text)
-                    if now - shown_s >= SPEED_S:
-                        shown_s = now
-                        rate = (count - 1) / (step.elapsed_s - first_s) if step.elapsed_s > first_s else 0.0
-                        self._show_speed(rate, first_s)
-                case BeamsAdvanced():
-                    turn.finish(0, event.beams[0].text)
-                    turn.note(f"{describe_way(params)}, best log-probability {event.beams[0].score:.2f}")
-                case SequenceDone():
-                    ends.append(event)
-                    turn.finish(event.sequence, event.text)
-        self._conclude(turn, params, ends)
-
-    def _conclude(self, turn: Turn, params: SamplingParams, ends: list[SequenceDone]) -> None:
-        """Say how the run ended."""
-        self._say("ready" if self.status.model else "loading")
-        if not ends:
-            turn.note("stopped before it began")
-            return
-        end = ends[-1]
-        self._show_speed(end.stats.tokens_per_s, end.stats.ttft_s)
-        self.status.context = f"{end.stats.context_used:,} / {end.stats.n_positions:,}"
-        turn.note(f"{describe_ending(end.finish_reason, end.stats)} · {describe_way(params)}")
-
-    async def _offer_truncation(self, error: PromptTooLongError, prompt: str, turn: Turn) -> None:
-        self._say("ready")
-        turn.note(error.message, failed=True)
-        question = f"{error.message}. The model can read the end of it."
-        if await self.app.push_screen_wait(ChoiceDialog(question, "Use its end", "Back to the prompt")):
-            self.call_later(self.generate, prompt, turn, truncate=True)
-
-    def _run_params(self) -> SamplingParams:
-        seed = self.sampling.fixed_seed
-        return self.sampling.params.changed(seed=secrets.randbelow(2**31) if seed is None else seed, candidates=0)
-
-    def _restart_engine(self) -> None:
+    def restart_engine(self) -> None:
         """Load again, which starts the process anew, unless it keeps dying."""
         if self._restarts_left:
             self._restarts_left -= 1
             self.load_model()
 
-    def _show_model(self, info: ModelInfo) -> None:
+    def show_model(self, info: ModelInfo) -> None:
+        """Name the model in the status line; tell once what the user should know of it."""
         if info.note and self.status.model != info:
             self.notify(info.note, severity="warning", markup=False)
         self.status.model = info
 
-    def _show_speed(self, tokens_per_s: float, ttft_s: float) -> None:
+    def show_speed(self, tokens_per_s: float, ttft_s: float) -> None:
+        """Show how fast the run is."""
         self.status.speed = f"{tokens_per_s:.1f} tok/s, TTFT {ttft_s * 1000:.0f} ms"
 
-    def _say(self, state: str) -> None:
+    def say(self, state: str) -> None:
+        """Say in the status line what goes on."""
         self.status.failed = False
         self.status.state = state
 
-    def _say_failure(self, error: EngineError) -> None:
+    def say_failure(self, error: EngineError) -> None:
+        """Say in the status line what went wrong."""
         self.status.failed = True
         self.status.state = error.message

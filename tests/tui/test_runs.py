@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.errors import EngineStoppedError, PromptTooLongError
-from core.protocol import Cancel, Generate, Load
+from core.protocol import Cancel, Generate, Load, Retune, Retuned
 from core.records import FinishReason
 from tests.tui.conftest import Launch, Running
 from tests.tui.fake_engine import FakeEngine, params_of
@@ -200,3 +200,28 @@ async def test_quitting_closes_the_engine(launch: Launch) -> None:
         await running.pilot.press("ctrl+q")
         await running.until(lambda: running.app._exit)
     assert running.engine.closed
+
+
+async def test_a_changed_setting_acts_on_the_run_under_way_and_the_place_is_marked(launch: Launch) -> None:
+    async with launch() as running:
+        await run_prompt(running, "Once")
+        request, reply = running.engine.last_run()
+        running.engine.begin()
+        running.engine.write(" upon")
+        await running.until(lambda: "Once upon" in painted(turns(running)[0]))
+        running.screen.sampling.use_preset("greedy")
+        await running.until(lambda: running.engine.of(Retune))
+        (asked,) = running.engine.of(Retune)
+        assert isinstance(asked, Retune)
+        assert (asked.target, asked.params.do_sample) == (request.id, False)
+        reply.put(Retuned(request.id, 1, asked.params))
+        running.engine.write(" a")
+        await running.until(lambda: "Once upon⟲ a" in painted(turns(running)[0]))
+        (kept,) = running.screen.runs.kept
+        assert kept.params_at(0) == request.params
+        assert kept.params_at(1) == asked.params
+        running.engine.finish(" upon a")
+        await running.until(lambda: running.screen.run is None)
+        running.screen.sampling.use_preset("creative")
+        await running.pilot.pause()
+        assert len(running.engine.of(Retune)) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -18,6 +19,9 @@ from core.text import visible
 REPAINT_S = 0.05
 """How often streamed text is painted at most."""
 
+RETUNED = "⟲"
+"""Stands where other settings began to act."""
+
 PROMPT_SHOWN = 2_000
 """How many characters of a long prompt are painted: its end."""
 
@@ -31,6 +35,8 @@ class Turn(Static):
         self.outputs: list[str] = [""]
         """One text for each sequence; kept when a run fails or is stopped."""
         self._written_before = ""
+        self._retuned_at: list[list[int]] = []
+        """Where other settings began to act: for each time, the length of each output."""
         self._note = note
         self._failed = False
         self._painted_s = 0.0
@@ -61,6 +67,11 @@ class Turn(Static):
             else:
                 self._paint_later = self.set_timer(wait_s, self._paint)
 
+    def mark_retune(self) -> None:
+        """Show where other settings begin to act."""
+        self._retuned_at.append([len(output) for output in self.outputs])
+        self._paint()
+
     def finish(self, sequence: int, text: str) -> None:
         """One continuation is complete: this is all that the run added to it."""
         self.outputs[sequence] = self._written_before + text
@@ -81,9 +92,21 @@ class Turn(Static):
         parts: list[Content | str | tuple[str, str]] = []
         for number, output in enumerate(self.outputs, start=1):
             parts.append((f"{number} " if len(self.outputs) > 1 else "", "$text-muted"))
-            parts += [(before, "$text-muted"), (prompt, "bold $text-accent"), visible(output, layout=True), "\n"]
+            parts += [(before, "$text-muted"), (prompt, "bold $text-accent"), *self._marked(number - 1, output), "\n"]
         style = "$text-error" if self._failed else "$text-muted"
         self.update(Content.assemble(*parts, (visible(self._note), style)))
+
+    def _marked(self, number: int, output: str) -> list[str | tuple[str, str]]:
+        """One output, with a sign wherever other settings began to act."""
+        places = [lengths[number] for lengths in self._retuned_at if number < len(lengths)]
+        bounds = [0, *places, len(output)]
+        parts: list[str | tuple[str, str]] = []
+        for start, end in pairwise(bounds):
+            parts += [
+                (RETUNED, "$text-warning") if start in places and start else "",
+                visible(output[start:end], layout=True),
+            ]
+        return parts
 
 
 class ConversationPane(VerticalScroll, can_focus=True):
@@ -101,7 +124,7 @@ Each prompt (bold) with the text the model wrote after it, token by token. GPT-2
 is drawn from the probabilities it gives after everything before.
 
 A line under each turn says why it ended: *eos* (the model chose its end token), *length* (max_new_tokens), a stop \
-string, the context limit, or you.
+string, the context limit, or you. Settings that change while it writes act from the next token; ⟲ marks where.
 """
 
     _following = True

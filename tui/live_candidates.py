@@ -1,0 +1,130 @@
+"""Keeps the candidates pane true: to the prompt while it is typed, to a recorded step while it is looked at."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from core.client import Engine
+from core.errors import EngineError
+from core.protocol import Inspect, Inspected
+from core.records import Candidate, SamplingParams
+from tui.panes.candidates import WINDOW
+
+if TYPE_CHECKING:
+    from tui.screen import MainScreen
+
+PAUSE_S = 0.12
+"""How long typing must rest before the table follows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a table is about."""
+
+    prompt: str = ""
+    context_ids: tuple[int, ...] = ()
+    """Of a recorded step; empty for the prompt as typed."""
+    chosen_id: int = -1
+    place: str = ""
+
+
+class LiveCandidates:
+    """Asks the engine for tables and windows of them; the newest question alone is answered."""
+
+    def __init__(self, screen: MainScreen, engine: Engine) -> None:
+        self._screen = screen
+        self._engine = engine
+        self._subject = Subject()
+        self._search = ""
+        self._fixed_params: SamplingParams | None = None
+
+    @property
+    def _params(self) -> SamplingParams:
+        return self._fixed_params or self._screen.sampling.params
+
+    def follow_prompt(self, text: str) -> None:
+        """The prompt was edited."""
+        self._fixed_params = None
+        self._change(Subject(text), pause_s=PAUSE_S)
+
+    def look_at(self, subject: Subject, params: SamplingParams) -> None:
+        """A recorded step is looked at, with the settings that chose it."""
+        self._fixed_params = params
+        self._change(subject)
+
+    def use_params(self) -> None:
+        """The settings were changed: the same table again, re-ranked from logits that are kept."""
+        self._fixed_params = None
+        self._ask(fresh=True, same_context=True)
+
+    def search(self, text: str) -> None:
+        """Other rows are wanted."""
+        self._search = text
+        self._ask(fresh=True, pause_s=PAUSE_S)
+
+    def window(self, offset: int) -> None:
+        """More rows of the same table."""
+        self._ask(offset=offset)
+
+    def branch(self, candidate: Candidate) -> None:
+        """Let the text go on with a candidate, where the table stands."""
+        subject = self._subject
+        self._screen.runs.branch(subject.prompt, subject.context_ids, candidate)
+
+    def begin(self) -> None:
+        """The pane comes into view, or the model is there: bring it up to date."""
+        if not self._subject.context_ids:
+            self._subject = Subject(self._screen.prompt.text)
+        self._ask(fresh=True)
+
+    def _change(self, subject: Subject, pause_s: float = 0.0) -> None:
+        if subject != self._subject:
+            self._subject = subject
+            self._ask(fresh=True, pause_s=pause_s)
+
+    def _ask(self, *, offset: int = 0, fresh: bool = False, same_context: bool = False, pause_s: float = 0.0) -> None:
+        if not self._screen.candidates.display or self._screen.status.model is None:
+            return
+        group = "candidates" if fresh else f"candidates-{offset}"
+        self._screen.run_worker(
+            self._answer(self._subject, offset, fresh, same_context, pause_s),
+            group=group,
+            exclusive=True,
+            exit_on_error=False,
+        )
+
+    async def _answer(self, subject: Subject, offset: int, fresh: bool, same_context: bool, pause_s: float) -> None:
+        if pause_s:
+            await asyncio.sleep(pause_s)
+        screen, params = self._screen, self._params
+        if not subject.prompt and not subject.context_ids:
+            screen.candidates.show_note("type a prompt: what may come next is shown here")
+            return
+        target = screen.target
+        request = Inspect(
+            0,
+            target.model,
+            subject.prompt,
+            params,
+            subject.context_ids,
+            offset,
+            WINDOW,
+            self._search,
+            target.device,
+            target.dtype,
+        )
+        try:
+            async for event in await self._engine.send(request):
+                if isinstance(event, Inspected) and subject == self._subject:
+                    screen.candidates.show(
+                        event.table,
+                        params,
+                        fresh=fresh,
+                        same_context=same_context,
+                        chosen_id=subject.chosen_id,
+                        place=subject.place,
+                    )
+        except EngineError as error:
+            screen.candidates.show_note(str(error))

@@ -1,0 +1,255 @@
+"""Candidates: what may come next, over the whole vocabulary, and what the samplers make of each entry."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.cells import set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.geometry import Region, Size
+from textual.getters import query_one
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.widgets import Input, Static
+
+from core.records import Candidate, CandidateTable, SamplingParams
+from core.text import visible
+from tui.bars import fit, percent
+
+WINDOW = 100
+"""How many rows are asked for at once."""
+
+BAR_CELLS, TOKEN_CELLS = 10, 14
+_SHORT_RULES = {"no_repeat_ngram_size": "no_repeat", "repetition_penalty": "penalty"}
+
+
+def sampler_order(params: SamplingParams) -> str:
+    """The samplers that act, in the order in which they do."""
+    if params.greedy:
+        return "greedy: the likeliest token, always; temperature and cuts do nothing"
+    active = (
+        (params.repetition_penalty != 1, f"penalty {params.repetition_penalty:g}"),
+        (params.no_repeat_ngram_size, f"no_repeat {params.no_repeat_ngram_size}"),
+        (params.temperature != 1, f"temperature {params.temperature:g}"),
+        (params.top_k, f"top_k {params.top_k}"),
+        (params.top_p < 1, f"top_p {params.top_p:g}"),
+        (params.min_p, f"min_p {params.min_p:g}"),
+        (params.typical_p < 1, f"typical_p {params.typical_p:g}"),
+    )
+    return " → ".join(name for is_on, name in active if is_on) or "nothing is cut: the model's own distribution"
+
+
+class CandidateList(ScrollView, can_focus=True):
+    """The rows of a table that is far longer than the screen; rows that are not here are asked for."""
+
+    class WindowWanted(Message):
+        """Rows come into view that are not here."""
+
+        def __init__(self, offset: int) -> None:
+            super().__init__()
+            self.offset = offset
+
+    class BranchRequested(Message):
+        """The user wants the text to go on with this entry."""
+
+        def __init__(self, candidate: Candidate) -> None:
+            super().__init__()
+            self.candidate = candidate
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "move(-1)", "Better", show=False),
+        Binding("down", "move(1)", "Worse", show=False),
+        Binding("pageup", "move(-10)", "Ten better", show=False),
+        Binding("pagedown", "move(10)", "Ten worse", show=False),
+        Binding("home", "move(-1000000)", "Best", show=False),
+        Binding("end", "move(1000000)", "Worst", show=False),
+        Binding("enter", "branch", "Take it", tooltip="Go on with this token instead"),
+    ]
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "candidate--kept",
+        "candidate--cut",
+        "candidate--cursor",
+        "candidate--chosen",
+        "candidate--ghost",
+    }
+
+    cursor = reactive(0)
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's own name
+        super().__init__(id=id)
+        self._rows: dict[int, Candidate] = {}
+        self._wanted: set[int] = set()
+        self._total = 0
+        self._ghost: dict[int, float] = {}
+        self.chosen_id = -1
+        """The entry that was drawn here, marked; -1 when nothing was."""
+
+    @property
+    def at_cursor(self) -> Candidate | None:
+        """The row under the cursor, when it is here."""
+        return self._rows.get(self.cursor)
+
+    def show(self, table: CandidateTable, *, fresh: bool, same_context: bool) -> None:
+        """Take rows in.
+
+        Args:
+            table: a window.
+            fresh: forget the rows that are here.
+            same_context: the settings alone changed; what was likely before stays visible as a ghost.
+        """
+        if fresh:
+            self._ghost = {row.id: row.final_prob for row in self._rows.values()} if same_context else {}
+            self._rows.clear()
+            self._wanted.clear()
+        self._rows.update({table.offset + place: row for place, row in enumerate(table.rows)})
+        self._total = table.matches
+        self.virtual_size = Size(self.size.width, self._total)
+        if fresh and not same_context:
+            self.cursor = 0
+            self.scroll_to(y=0, animate=False)
+        self.refresh()
+
+    def validate_cursor(self, cursor: int) -> int:
+        """Keep the cursor on a row."""
+        return max(0, min(cursor, self._total - 1))
+
+    def watch_cursor(self) -> None:
+        """Keep the cursor in view."""
+        self.scroll_to_region(Region(0, self.cursor, 1, 1), animate=False)
+        self.refresh()
+
+    def action_move(self, rows: int) -> None:
+        """Move the cursor."""
+        self.cursor += rows
+
+    def action_branch(self) -> None:
+        """Go on with the row under the cursor."""
+        if self.at_cursor is not None:
+            self.post_message(self.BranchRequested(self.at_cursor))
+
+    def render_line(self, y: int) -> Strip:
+        """One row of the table."""
+        place, width = y + self.scroll_offset.y, self.size.width
+        if place >= self._total:
+            return Strip.blank(width, self.rich_style)
+        row = self._rows.get(place)
+        if row is None:
+            self._ask_for(place)
+            return Strip([Segment("…".ljust(width), self.get_component_rich_style("candidate--cut"))])
+        return self._row_strip(place, row, width)
+
+    def _row_strip(self, place: int, row: Candidate, width: int) -> Strip:
+        base = self.get_component_rich_style("candidate--kept" if row.kept else "candidate--cut")
+        if place == self.cursor and self.has_focus:
+            base += self.get_component_rich_style("candidate--cursor") + Style(underline=True)
+        mark = "▶" if row.id == self.chosen_id else " "
+        text = row.text.replace(" ", "·").replace("\n", "↵") or "∅"
+        fate = "kept" if row.kept else f"✗{_SHORT_RULES.get(row.cut_by, row.cut_by)}"
+        final = round(row.final_prob * BAR_CELLS)
+        before = round(self._ghost.get(row.id, row.final_prob) * BAR_CELLS)
+        bar = "█" * min(before, final) + "▓" * (final - before) + "▒" * (before - final)
+        bar = bar.ljust(BAR_CELLS, "·")
+        line = f"{mark}{row.rank:>5} {fit(text, TOKEN_CELLS)} {percent(row.prob)} {percent(row.final_prob)} {bar} "
+        line += f"{fate:<10} {row.cumulative:>6.1%} {row.logit:>8.3f} {row.id:>6}"
+        return Strip([Segment(set_cell_size(line, width), base)])
+
+    def _ask_for(self, place: int) -> None:
+        offset = place // WINDOW * WINDOW
+        if offset not in self._wanted:
+            self._wanted.add(offset)
+            self.post_message(self.WindowWanted(offset))
+
+
+class CandidatesPane(Vertical):
+    """A search, the table, and how the table came about."""
+
+    class SearchChanged(Message):
+        """Other rows are wanted."""
+
+        def __init__(self, search: str) -> None:
+            super().__init__()
+            self.search = search
+
+    HELP = """\
+# Candidates
+
+At every step the model gives each of its 50,257 tokens a probability, and the samplers decide which of them may be \
+drawn and how likely. `model` is the model's own softmax, `final` what is left after the samplers, renormalised: 0 for \
+a token that was cut, with the rule that cut it. Change a knob in Sampling (F4) and the table follows at once, with no \
+forward pass; ▓ is what a bar gained and ▒ what it lost.
+
+Type to follow the prompt; in the X-ray (F9) the table is that of the token under the cursor, and ▶ marks the one that \
+was drawn. Arrow keys walk all entries, **Enter** goes on with the one under the cursor (a branch). The search takes \
+text, or `#id`.
+"""
+
+    search = query_one("#candidate-search", Input)
+    rows = query_one(CandidateList)
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's own name
+        super().__init__(id=id)
+        self.border_title = "Candidates · F7"
+        self.border_subtitle = "Enter takes one"
+
+    def compose(self) -> ComposeResult:
+        """The search over the table."""
+        yield Static("", id="candidate-order")
+        yield Input(placeholder="search: text or #id", id="candidate-search", compact=True)
+        yield Static(
+            "  rank token           model  final            fate       cumul.    logit     id", id="candidate-heading"
+        )
+        yield CandidateList()
+        yield Static("", id="candidate-summary")
+
+    def show(
+        self,
+        table: CandidateTable,
+        params: SamplingParams,
+        *,
+        fresh: bool,
+        same_context: bool,
+        chosen_id: int = -1,
+        place: str = "",
+    ) -> None:
+        """Show a table, or a window of the one that is here.
+
+        Args:
+            table: the rows.
+            params: the settings they were made with.
+            fresh: it is another table.
+            same_context: only the settings differ from the table before.
+            chosen_id: the entry that was drawn.
+            place: what the table is about.
+        """
+        self.rows.chosen_id = chosen_id
+        self.rows.show(table, fresh=fresh, same_context=same_context)
+        self.query_one("#candidate-order", Static).update(Content.styled(sampler_order(params), "$text-muted"))
+        found = f"{table.matches:,} found · " if self.search.value else ""
+        summary = (
+            f"{found}{table.kept:,} kept with {table.kept_mass:.1%} of the model's mass · entropy "
+            f"{table.entropy:.2f} bits · {place or f'after {table.context_tokens:,} tokens'}"
+        )
+        self.query_one("#candidate-summary", Static).update(Content.styled(visible(summary), "$text-muted"))
+
+    def show_note(self, text: str) -> None:
+        """Say something in place of the summary."""
+        self.query_one("#candidate-summary", Static).update(Content.styled(visible(text), "$text-muted"))
+
+    @on(Input.Changed, "#candidate-search")
+    def _tell_search(self, event: Input.Changed) -> None:
+        event.stop()
+        self.post_message(self.SearchChanged(event.value))
+
+    @on(Input.Submitted, "#candidate-search")
+    def _go_to_rows(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.rows.focus()

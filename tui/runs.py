@@ -1,0 +1,198 @@
+"""The runs of the main screen: asks the engine for them, streams them into turns, and keeps what was recorded."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from core.client import Engine, Reply
+from core.errors import EngineError, EngineStoppedError, PromptTooLongError
+from core.protocol import (
+    BeamsAdvanced,
+    Generate,
+    Progress,
+    Retuned,
+    RunStarted,
+    SequenceDone,
+    TokenGenerated,
+)
+from core.records import Candidate, ModelInfo, SamplingParams, StepRecord, describe_way
+from tui.dialogs import ChoiceDialog
+from tui.panes.conversation import Turn, describe_ending
+
+if TYPE_CHECKING:
+    from tui.screen import MainScreen
+
+SPEED_S = 0.2
+"""How often the speed of a run is shown anew at most."""
+
+
+@dataclass(slots=True)
+class KeptRun:
+    """A run and everything recorded of it."""
+
+    turn: Turn
+    prompt: str
+    """As the model read it."""
+    prompt_ids: tuple[int, ...]
+    params: SamplingParams
+    info: ModelInfo
+    steps: list[list[StepRecord]]
+    """By sequence."""
+    retunes: list[tuple[int, SamplingParams]] = field(default_factory=list)
+    """Other settings, each with the first new token they chose."""
+    ends: list[SequenceDone] = field(default_factory=list)
+
+    def params_at(self, index: int) -> SamplingParams:
+        """The settings that chose new token `index`."""
+        return [self.params, *(params for start, params in self.retunes if start <= index)][-1]
+
+    def context_ids(self, sequence: int, index: int) -> tuple[int, ...]:
+        """What the model had read when it chose new token `index` of a sequence."""
+        return (*self.prompt_ids, *(step.id for step in self.steps[sequence][:index]))
+
+
+class Runs:
+    """One run at a time, and the ones before."""
+
+    def __init__(self, screen: MainScreen, engine: Engine) -> None:
+        self._screen = screen
+        self._engine = engine
+        self._turn: Turn | None = None
+        self.kept: list[KeptRun] = []
+        """Every run that began, oldest first."""
+
+    def start(
+        self,
+        prompt: str,
+        turn: Turn | None = None,
+        *,
+        truncate: bool = False,
+        prompt_ids: tuple[int, ...] = (),
+        params: SamplingParams | None = None,
+    ) -> None:
+        """Begin a run, in a new turn or going on in one that is there.
+
+        Args:
+            prompt: what to continue.
+            turn: where to go on; None makes a new one.
+            truncate: use the end of a prompt that is too long.
+            prompt_ids: read exactly these tokens.
+            params: the settings; None takes those of the sampling pane.
+        """
+        screen = self._screen
+        if screen.run is not None:
+            screen.notify("Still writing; Esc stops it.", markup=False)
+            return
+        if turn is None:
+            turn = screen.conversation.add_turn(prompt, "waiting for the model…")
+        self._turn = turn
+        target, settings = screen.target, params or self._new_params()
+        request = Generate(0, target.model, prompt, settings, target.device, target.dtype, truncate, prompt_ids)
+        screen.run_worker(self._run(request, turn), group="generate", exclusive=True, exit_on_error=False)
+
+    def branch(self, prompt: str, context_ids: tuple[int, ...], candidate: Candidate) -> None:
+        """Go on with a candidate in the place of what was, or would be, drawn.
+
+        Args:
+            prompt: the text before it, as it is shown.
+            context_ids: the tokens before it; empty where `prompt` is still to be tokenised.
+            candidate: the token to go on with.
+        """
+        text = prompt + candidate.text
+        self.start(text, prompt_ids=(*context_ids, candidate.id) if context_ids else ())
+
+    def again(self) -> None:
+        """Run the last prompt anew."""
+        if self._turn is not None:
+            self.start(self._turn.prompt)
+
+    def go_on(self) -> None:
+        """Let the model write on after its last answer."""
+        if self._turn is not None and self._turn.text.strip():
+            self.start(self._turn.text, self._turn)
+
+    def retune(self, params: SamplingParams) -> None:
+        """Let the run under way go on with other settings."""
+        if self._screen.run is not None:
+            self._screen.run.retune(params)
+
+    def _new_params(self) -> SamplingParams:
+        sampling = self._screen.sampling
+        seed = sampling.fixed_seed
+        return sampling.params.changed(seed=secrets.randbelow(2**31) if seed is None else seed)
+
+    async def _run(self, request: Generate, turn: Turn) -> None:
+        """Stream one run into a turn."""
+        screen = self._screen
+        try:
+            screen.run = reply = await self._engine.send(request)
+            await self._stream(reply, turn, request.params)
+        except PromptTooLongError as error:
+            screen.run = None
+            await self._offer_truncation(error, request.prompt, turn)
+        except EngineError as error:
+            turn.note(str(error), failed=True)
+            screen.say_failure(error)
+            if isinstance(error, EngineStoppedError):
+                screen.restart_engine()
+        finally:
+            screen.run = None
+
+    async def _stream(self, reply: Reply, turn: Turn, params: SamplingParams) -> None:
+        screen = self._screen
+        shown_s, first_s, count = 0.0, 0.0, 0
+        kept: KeptRun | None = None
+        async for event in reply:
+            match event:
+                case Progress():
+                    screen.say(f"loading {event.fraction:.0%} {event.stage}")
+                case RunStarted():
+                    steps: list[list[StepRecord]] = [[] for _ in range(params.num_return_sequences)]
+                    kept = KeptRun(turn, event.prompt, event.prompt_ids, event.params, event.info, steps)
+                    self.kept.append(kept)
+                    screen.show_model(event.info)
+                    turn.begin(params.num_return_sequences, describe_way(params))
+                    screen.say("generating")
+                case TokenGenerated() if kept is not None:
+                    step, count, now = event.step, count + 1, time.monotonic()
+                    kept.steps[step.sequence].append(step)
+                    first_s = first_s or step.elapsed_s
+                    if params.num_beams == 1:  # a beam search has shown its text already
+                        turn.append(step.sequence, step.text)
+                    if now - shown_s >= SPEED_S:
+                        shown_s = now
+                        rate = (count - 1) / (step.elapsed_s - first_s) if step.elapsed_s > first_s else 0.0
+                        screen.show_speed(rate, first_s)
+                case Retuned() if kept is not None:
+                    kept.retunes.append((event.index, event.params))
+                    turn.mark_retune()
+                case BeamsAdvanced():
+                    turn.finish(0, event.beams[0].text)
+                    turn.note(f"{describe_way(params)}, best log-probability {event.beams[0].score:.2f}")
+                case SequenceDone() if kept is not None:
+                    kept.ends.append(event)
+                    turn.finish(event.sequence, event.text)
+        self._conclude(turn, kept)
+
+    def _conclude(self, turn: Turn, kept: KeptRun | None) -> None:
+        """Say how the run ended."""
+        screen = self._screen
+        screen.say("ready" if screen.status.model else "loading")
+        if kept is None or not kept.ends:
+            turn.note("stopped before it began")
+            return
+        end = kept.ends[-1]
+        screen.show_speed(end.stats.tokens_per_s, end.stats.ttft_s)
+        screen.status.context = f"{end.stats.context_used:,} / {end.stats.n_positions:,}"
+        turn.note(f"{describe_ending(end.finish_reason, end.stats)} · {describe_way(kept.params)}")
+
+    async def _offer_truncation(self, error: PromptTooLongError, prompt: str, turn: Turn) -> None:
+        screen = self._screen
+        screen.say("ready")
+        turn.note(error.message, failed=True)
+        question = f"{error.message}. The model can read the end of it."
+        if await screen.app.push_screen_wait(ChoiceDialog(question, "Use its end", "Back to the prompt")):
+            screen.call_later(self.start, prompt, turn, truncate=True)
