@@ -65,8 +65,9 @@ def add_text(command: Parser, what: str) -> None:
 
 
 def add_model_options(parser: Parser, default: str) -> None:
-    """Let a command name its model, device and precision."""
-    parser.add_argument("--model", default=default, metavar="NAME", help=f"starter, folder or hub name ({default})")
+    """Let a command name its model, device and precision; an empty default is for tasks that no starter does."""
+    shown = f" ({default})" if default else ""
+    parser.add_argument("--model", default=default, metavar="NAME", help=f"starter, folder or hub name{shown}")
     parser.add_argument("--device", default="auto", help="auto, cuda, mps, xpu or cpu")
     parser.add_argument("--dtype", default="auto", choices=("auto", "float32", "float16", "bfloat16", "int8"))
     parser.add_argument("--offline", action="store_true", help="open no connection; nothing does, so far")

@@ -31,13 +31,23 @@ from tui.live_tokens import LiveTokens
 from tui.panes.candidates import CandidateList, CandidatesPane
 from tui.panes.conversation import ConversationPane
 from tui.panes.prompt import PromptPane
+from tui.panes.ribbon import RibbonPane
 from tui.panes.sampling import SamplingPane
 from tui.panes.similarity import SimilarityPane
 from tui.panes.status import StatusLine
 from tui.panes.tokens import TokensPane
+from tui.ribbon import RibbonView
 from tui.runs import Runs
+from tui.xray import Xray
 
-_PANES = {"conversation": "F2", "tokens": "F3", "sampling": "F4", "similarity": "F5", "candidates": "F7"}
+_PANES = {
+    "conversation": "F2",
+    "tokens": "F3",
+    "sampling": "F4",
+    "similarity": "F5",
+    "candidates": "F7",
+    "ribbon": "F9",
+}
 """The panes and their keys."""
 
 WIDE_COLUMNS, WIDE_ROWS = 100, 30
@@ -67,6 +77,7 @@ class MainScreen(Screen[None]):
         Binding("f4", "show_pane('sampling')", "Sampling", show=False),
         Binding("f5", "show_pane('similarity')", "Similarity", show=False),
         Binding("f7", "show_candidates", "Candidates", tooltip="What may come next, and why", priority=True),
+        Binding("f9", "show_ribbon", "X-ray", tooltip="The last run, token by token", priority=True),
         Binding("f6", "app.open_lab", "Lab", tooltip="Fill masks, sentiment, attention and more", priority=True),
         Binding("ctrl+r", "run_again", "Again", tooltip="Run the last prompt again", priority=True),
         Binding("ctrl+n", "continue_run", "Continue", tooltip="Let the model write on", priority=True),
@@ -78,6 +89,7 @@ class MainScreen(Screen[None]):
     sampling = query_one("#sampling", SamplingPane)
     similarity = query_one("#similarity", SimilarityPane)
     candidates = query_one("#candidates", CandidatesPane)
+    ribbon = query_one("#ribbon", RibbonPane)
     status = query_one(StatusLine)
 
     folded = reactive(False, toggle_class="-folded")
@@ -97,6 +109,7 @@ class MainScreen(Screen[None]):
         self._restarts_left = RESTARTS
         self._live_tokens = LiveTokens(self)
         self._live_candidates = LiveCandidates(self, engine)
+        self._xray = Xray(self, engine, self._live_candidates)
 
     def compose(self) -> ComposeResult:
         """All panes; the style sheet arranges them."""
@@ -106,6 +119,7 @@ class MainScreen(Screen[None]):
         )
         with Container(id="body"):
             yield ConversationPane(id="conversation")
+            yield RibbonPane(id="ribbon")
             with Vertical(id="side"):
                 yield TokensPane(id="tokens")
                 yield SamplingPane(id="sampling")
@@ -153,8 +167,10 @@ class MainScreen(Screen[None]):
             self.run.cancel()
             self.status.state = "stopping"
             return
+        self.remove_class("-ribbon")
         self.pane = "conversation"
         self.prompt.focus()
+        self._live_candidates.follow_prompt(self.prompt.text)
 
     def action_help(self) -> None:
         """Explain the focused pane."""
@@ -179,6 +195,34 @@ class MainScreen(Screen[None]):
         self.action_show_pane("candidates")
         self.candidates.rows.focus()
         self.call_after_refresh(self._live_candidates.begin)
+
+    def action_show_ribbon(self) -> None:
+        """Put the last run under the X-ray, in the place of the conversation; from there, go back."""
+        if self.has_class("-ribbon") and self.ribbon.has_focus_within:
+            self.action_back()
+            return
+        if not self._xray.open():
+            self.notify("Run a prompt first; F9 then shows it token by token.", markup=False)
+            return
+        self.add_class("-ribbon", "-candidates")
+        self.pane = "ribbon"
+        self.ribbon.view.focus()
+
+    @on(RibbonView.TokenSelected)
+    def _look_at(self, event: RibbonView.TokenSelected) -> None:
+        event.stop()
+        self._xray.look_at(event.token)
+
+    @on(RibbonView.ListRequested)
+    def _go_to_candidates(self, event: RibbonView.ListRequested) -> None:
+        event.stop()
+        self.pane = "candidates"
+        self.candidates.rows.focus()
+
+    @on(RibbonView.OtherRunRequested)
+    def _other_run(self, event: RibbonView.OtherRunRequested) -> None:
+        event.stop()
+        self._xray.step(event.runs, event.sequences)
 
     def action_run_again(self) -> None:
         """Run the last prompt anew."""
@@ -229,6 +273,8 @@ class MainScreen(Screen[None]):
     @on(CandidateList.BranchRequested)
     def _branch(self, event: CandidateList.BranchRequested) -> None:
         event.stop()
+        self.remove_class("-ribbon")
+        self.pane = "conversation"
         self._live_candidates.branch(event.candidate)
 
     @on(SimilarityPane.CompareRequested)

@@ -121,6 +121,13 @@ def test_type_run_stop_kill_the_engine_run_again_and_quit(terminal: Terminal) ->
     assert terminal.wait() == 0
 
 
+def test_a_prompt_and_its_enter_may_come_in_one_burst(terminal: Terminal) -> None:
+    terminal.until(lambda text: "ready" in text)
+    since = terminal.mark()
+    terminal.press("Once upon a time\r")
+    terminal.until(lambda text: "ended by" in text, since)
+
+
 def test_quitting_while_the_model_loads_leaves_no_engine_behind(terminal: Terminal) -> None:
     terminal.until(lambda text: "Conversation" in text)
     engines = terminal.children()

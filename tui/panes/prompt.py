@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from rich.text import Text
-from textual import on
+from textual import events, on
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import TextArea
@@ -33,8 +33,8 @@ class PromptPane(TextArea):
             self.text = text
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "run", "Run", tooltip="Let the model continue the prompt", priority=True),
-        Binding("ctrl+j", "add_line", "New line", tooltip="Add a line to the prompt", priority=True, show=False),
+        Binding("enter", "run", "Run", tooltip="Let the model continue the prompt"),
+        Binding("ctrl+j", "add_line", "New line", tooltip="Add a line to the prompt", show=False),
     ]
 
     HELP = """\
@@ -64,6 +64,16 @@ ctrl+n lets the model write on, Esc stops it.
         line = super().get_line(line_index)
         line.plain = line.plain.translate(_GLYPHS)
         return line
+
+    async def _on_key(self, event: events.Key) -> None:
+        """Take Enter and ctrl+j in their turn: keys come in bursts, and a priority binding would overtake letters."""
+        actions = {"enter": self.action_run, "ctrl+j": self.action_add_line}
+        if event.key in actions:
+            event.stop()
+            event.prevent_default()
+            actions[event.key]()
+            return
+        await super()._on_key(event)
 
     def action_run(self) -> None:
         """Ask for a run."""

@@ -31,7 +31,7 @@ class SimilarityPane(Vertical):
             self.second = second
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "compare", "Compare", tooltip="Compare the two sentences", priority=True),
+        Binding("enter", "compare", "Compare", tooltip="Compare the two sentences"),
     ]
 
     HELP = """\
@@ -85,6 +85,11 @@ probability. Enter compares.
             (visible(f"{answer.model}: {answer.method}"), "$text-muted"),
         )
         self.query_one("#similarity-answer", Static).update(content)
+
+    @on(Input.Submitted)
+    def _submit(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.action_compare()
 
     @on(Input.Changed)
     def _forget_answer(self, event: Input.Changed) -> None:
