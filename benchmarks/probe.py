@@ -54,7 +54,7 @@ class ProbedApp(NlpTui):
             screen.sampling.params = screen.sampling.params.changed(max_new_tokens=NEW_TOKENS)
         if not screen.query(".-probed"):
             screen.prompt.add_class("-probed")
-            screen.generate("Once upon a time")
+            screen.runs.start("Once upon a time")
         else:
             screen.action_run_again()
 

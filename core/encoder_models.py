@@ -92,12 +92,10 @@ def load_encoder(
         )
     weight_files(resolved)
     progress("importing transformers", 0.1)
-    # transformers costs seconds, so nothing imports it before a model needs it.
-    from transformers import AutoTokenizer
-
+    auto_class(head)  # imports transformers
     progress("reading the weights", 0.7)
     model, parameters, actual = _model(head, resolved, device, precision)
-    tokenizer = _tokenizer(AutoTokenizer, resolved)
+    tokenizer = load_tokenizer(resolved)
     if len(tokenizer) > model.config.vocab_size:
         raise ModelFormatError(
             f"the tokenizer of {resolved.name} has {len(tokenizer)} entries, the model {model.config.vocab_size}",
@@ -105,7 +103,7 @@ def load_encoder(
         )
     labels = tuple(model.config.id2label[index] for index in range(model.config.num_labels))
     progress("ready", 1.0)
-    info = model_info(resolved, config, parameters, _positions(config), model.config.vocab_size, device, actual, began)
+    info = model_info(resolved, config, parameters, positions(config), model.config.vocab_size, device, actual, began)
     return LoadedEncoder(model, tokenizer, info, labels if head is Head.CLASSIFIER else ())
 
 
@@ -120,6 +118,21 @@ def two_labelled(loaded: LoadedEncoder) -> LoadedEncoder:
             f"{loaded.info.name} has {len(loaded.labels)} labels, not two", "use starter/mrpc or another MRPC model"
         )
     return loaded
+
+
+def load_tokenizer(resolved: ResolvedModel) -> Any:
+    """transformers' tokenizer of a model.
+
+    Raises:
+        ModelFormatError: it cannot be loaded.
+    """
+    # transformers costs seconds, so nothing imports it before a model needs it.
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(resolved.folder, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+        raise load_failure(f"the tokenizer of {resolved.name}", resolved.folder, error) from error
 
 
 def auto_class(head: Head) -> Any:
@@ -162,15 +175,8 @@ def _size(model: nn.Module) -> int:
     return sum(weight.numel() for weight in model.parameters())
 
 
-def _tokenizer(tokenizer_class: Any, resolved: ResolvedModel) -> Any:
-    try:
-        return tokenizer_class.from_pretrained(resolved.folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
-        raise load_failure(f"the tokenizer of {resolved.name}", resolved.folder, error) from error
-
-
-def _positions(config: dict[str, Any]) -> int:
-    """How many tokens a model can read at once."""
+def positions(config: dict[str, Any]) -> int:
+    """How many tokens a model can read at once, by its config."""
     positions = int(config.get("max_position_embeddings") or config.get("n_positions") or 512)
     offset = int(config.get("pad_token_id") or 0) + 1 if config.get("model_type") in _OFFSET_POSITIONS else 0
     return positions - offset

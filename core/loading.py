@@ -148,7 +148,7 @@ def _transformers_causal(
 
 
 def from_pretrained(
-    auto_class: Any, resolved: ResolvedModel, device: torch.device, precision: str, *, eager: bool = False
+    auto_class: Any, resolved: ResolvedModel, device: torch.device, precision: str, *, eager: bool = False, **more: Any
 ) -> Any:
     """A transformers model from a folder, ready to infer.
 
@@ -158,6 +158,7 @@ def from_pretrained(
         device: where it goes.
         precision: float32, float16 or bfloat16.
         eager: with attention that can be looked at.
+        more: whatever else transformers' own `from_pretrained` takes.
 
     Raises:
         ModelFormatError: transformers cannot load it.
@@ -174,6 +175,7 @@ def from_pretrained(
             trust_remote_code=False,
             use_safetensors=True,
             **({"attn_implementation": "eager"} if eager else {}),
+            **more,
         )
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         raise load_failure(resolved.name, resolved.folder, error) from error

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Generic, TypeVar
 
 import torch
 
 from core.device import pick_device, pick_precision
 from core.encoder_models import Head, LoadedEncoder, load_encoder
+from core.halving import load_halved
 from core.loading import LoadedCausal, ProgressCallback, load_causal
 from core.registry import ResolvedModel, resolve
 
@@ -55,6 +57,11 @@ class _Row(Generic[Model]):
         self._models[key] = model
         return model, True
 
+    def forget(self, folder: Path) -> None:
+        """Let go of every model that was named by this folder."""
+        for key in [key for key in self._models if Path(key[1]).expanduser().resolve() == folder]:
+            del self._models[key]
+
 
 class Shelf:
     """Every model in memory."""
@@ -91,3 +98,20 @@ class Shelf:
             EngineError: as `registry.resolve`, `device.pick_device` and `encoder_models.load_encoder`.
         """
         return self._encoders.get((head.value, name, device, dtype), partial(load_encoder, head), progress)[0]
+
+    def halved(self, head: Head, name: str, device: str, dtype: str, progress: ProgressCallback) -> LoadedEncoder:
+        """The untrained student that `halving.load_halved` makes of a BERT with a head.
+
+        Raises:
+            EngineError: as `registry.resolve`, `device.pick_device` and `halving.load_halved`.
+        """
+        key = (f"half of {head.value}", name, device, dtype)
+        return self._encoders.get(key, partial(load_halved, head), progress)[0]
+
+    def forget(self, folder: Path) -> None:
+        """Let go of the encoders of a folder whose files have changed.
+
+        Args:
+            folder: resolved.
+        """
+        self._encoders.forget(folder)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -127,6 +128,28 @@ class TextTokenizer:
                 )
             )
         return tuple(pieces)
+
+    @cached_property
+    def entries(self) -> frozenset[str]:
+        """Every entry of the vocabulary as it is spelled, added tokens included."""
+        return frozenset(self._backend.get_vocab(with_added_tokens=True))
+
+    def words(self, text: str) -> tuple[str, ...]:
+        """The words that the tokenizer cuts into tokens: normalized, split at spaces and punctuation as it does.
+
+        Special tokens written out in the text are words of their own.
+        """
+        names = [special.token for special in self.special_tokens]
+        parts = re.split(f"({'|'.join(map(re.escape, names))})", text) if names else [text]
+        words: list[str] = []
+        for index, part in enumerate(parts):
+            if index % 2:
+                words.append(part)
+                continue
+            normalizer, splitter = self._backend.normalizer, self._backend.pre_tokenizer
+            normal = normalizer.normalize_str(part) if normalizer else part
+            words += [word for word, _ in splitter.pre_tokenize_str(normal)] if splitter else [normal]
+        return tuple(word for word in words if word)
 
     def token(self, token_id: int) -> str:
         """The vocabulary's spelling of an id; an id outside the tokenizer (padding rows of a model) is named so."""

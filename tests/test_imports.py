@@ -27,6 +27,7 @@ MAY_NOT_LOAD: list[tuple[str, tuple[str, ...]]] = [
     ("tui.lab_cli.all_commands", (*HEAVY, "textual", "asyncio", "core.client", "core.lab.catalogue")),
     ("tui.screen", (*HEAVY, "core.worker", "core.engine")),
     ("core.worker", (*HEAVY, "core.engine", "tui", "textual")),
+    ("core.tasks.evaluation", ("sklearn", "transformers", "tui", "textual")),
     ("core.engine", ("transformers", "tui", "textual", "rich")),
 ]
 

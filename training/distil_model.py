@@ -5,12 +5,11 @@ al. 2019, "DistilBERT, a distilled version of BERT". Invariant: the two heads sh
 module, and the packed folder loads as either model.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from transformers import (
     BertConfig,
     BertForPreTraining,
@@ -20,24 +19,10 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from core.halving import translate_weights
 from training.bert_model import LABELS
 from training.glue import Task
 from training.packing import empty_folder, save_surroundings, save_weights
-
-BLOCK_NAMES = {
-    "attention.self.query": "attention.q_lin",
-    "attention.self.key": "attention.k_lin",
-    "attention.self.value": "attention.v_lin",
-    "attention.output.dense": "attention.out_lin",
-    "attention.output.LayerNorm": "sa_layer_norm",
-    "intermediate.dense": "ffn.lin1",
-    "output.dense": "ffn.lin2",
-    "output.LayerNorm": "output_layer_norm",
-}
-HEAD_NAMES = {
-    "cls.predictions.transform.dense": "vocab_transform",
-    "cls.predictions.transform.LayerNorm": "vocab_layer_norm",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,37 +55,6 @@ def student_config(teacher: BertConfig) -> DistilBertConfig:
         label2id={label: index for index, label in enumerate(labels)},
         architectures=["DistilBertForMaskedLM"],
     )
-
-
-def translate_weights(teacher: Mapping[str, Tensor], layers: int) -> dict[str, Tensor]:
-    """Return the teacher's weights under the student's names, every other layer left out, the last one kept.
-
-    Args:
-        teacher: State of a BertForPreTraining of at least 2 * `layers` layers.
-        layers: The student's layers.
-
-    Returns:
-        State of a DistilBertForMaskedLM. The embedding of token type 0 goes into the positions'.
-    """
-    source, target = "bert.embeddings.", "distilbert.embeddings."
-    token_type = teacher[f"{source}token_type_embeddings.weight"][0]
-    names = {f"{source}LayerNorm": f"{target}LayerNorm", **HEAD_NAMES}
-    for layer in range(layers):
-        taken = 2 * layer + (2 * layer >= layers)  # 0, 2, 4, 7, 9, 11 of twelve, as in the paper's code
-        for old, new in BLOCK_NAMES.items():
-            block = f"distilbert.transformer.layer.{layer}.{new}"
-            names[f"bert.encoder.layer.{taken}.{old}"] = block
-    student = {
-        f"{new}.{part}": teacher[f"{old}.{part}"].clone() for old, new in names.items() for part in ("weight", "bias")
-    }
-    words = teacher[f"{source}word_embeddings.weight"].clone()
-    positions = teacher[f"{source}position_embeddings.weight"] + token_type
-    return student | {
-        f"{target}word_embeddings.weight": words,
-        f"{target}position_embeddings.weight": positions,
-        "vocab_projector.weight": words,
-        "vocab_projector.bias": teacher["cls.predictions.bias"].clone(),
-    }
 
 
 def build_student(teacher: BertForPreTraining, seed: int) -> Student:

@@ -16,6 +16,7 @@ from torch.nn import functional
 from torch.optim import AdamW
 from transformers import BertForPreTraining, PreTrainedModel, PreTrainedTokenizerBase
 
+from core.tasks.distillation_model import soft_label_loss
 from training.distil_model import Student
 from training.glue import Example, class_labels, draw_examples, encode_examples, length_buckets
 from training.progress import learning_rate_factor, step_generator
@@ -46,23 +47,6 @@ class DistilSettings:
     """Steps until the peak."""
     seed: int = 0
     """Seed of the weights and of every draw."""
-
-
-def soft_label_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """Return the divergence from the teacher's distribution at a temperature, in nats.
-
-    Args:
-        student: Logits, (N, C).
-        teacher: Logits, (N, C).
-        temperature: Above 0; the loss is scaled by its square, as Hinton et al. 2015 do.
-
-    Returns:
-        A scalar.
-    """
-    own = functional.log_softmax(student.float() / temperature, -1)
-    taught = functional.log_softmax(teacher.float() / temperature, -1)
-    divergence = functional.kl_div(own, taught, reduction="batchmean", log_target=True)
-    return temperature**2 * divergence
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import ClassVar
 
@@ -123,9 +124,8 @@ class LabScreen(Screen[None]):
     def _take_question(self, event: LabPane.Asked) -> None:
         event.stop()
         # One question a pane: a newer one takes the older one's place.
-        self.run_worker(
-            partial(self._ask, event.pane, event.question), group=event.pane.LAB, exclusive=True, exit_on_error=False
-        )
+        ask: Callable[[], Coroutine[None, None, None]] = partial(self._ask, event.pane, event.question)
+        self.run_worker(ask, group=event.pane.LAB, exclusive=True, exit_on_error=False)
 
     # -- helpers ------------------------------------------------------------------------------------------------------
 

@@ -7,11 +7,29 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.encoder_models import Head
+from core.lab.attention import Attend, CompareAttention
 from core.lab.catalogue import Answer, Question
+from core.lab.distillation import Distil
+from core.lab.evaluation import Evaluate
+from core.lab.few_shot import ScoreAnswers
+from core.lab.finetuning import Finetune
 from core.lab.masked_lm import FillMasks, PlayMasking
+from core.lab.question_answering import AnswerQuestion
+from core.lab.sentence_pairs import CompareAll, Follows, RankSentences
+from core.lab.sentiment import ReadSentiment
+from core.lab.students import CompareStudents
 from core.shelf import Shelf
+from core.tasks.attention import attend, compare_attention
 from core.tasks.desk import Desk
+from core.tasks.distillation import distil
+from core.tasks.evaluation import evaluate
+from core.tasks.few_shot import score_answers
+from core.tasks.finetuning import finetune
 from core.tasks.masked_lm import fill_masks, play_masking
+from core.tasks.question_answering import answer_question
+from core.tasks.sentence_pairs import compare_all, predict_next_sentence, rank_sentences
+from core.tasks.sentiment import read_sentiment
+from core.tasks.students import compare_students
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +42,18 @@ class _Task:
 _TASKS: dict[type[Any], _Task] = {
     FillMasks: _Task(fill_masks, Head.MASKED_LM),
     PlayMasking: _Task(play_masking, Head.MASKED_LM),
+    Follows: _Task(predict_next_sentence, Head.NEXT_SENTENCE),
+    CompareAll: _Task(compare_all),
+    RankSentences: _Task(rank_sentences),
+    ReadSentiment: _Task(read_sentiment),
+    Attend: _Task(attend, Head.STATES),
+    CompareAttention: _Task(compare_attention),
+    AnswerQuestion: _Task(answer_question),
+    ScoreAnswers: _Task(score_answers),
+    Finetune: _Task(finetune),
+    CompareStudents: _Task(compare_students),
+    Distil: _Task(distil),
+    Evaluate: _Task(evaluate),
 }
 
 
@@ -39,4 +69,5 @@ def answer(desk: Desk, question: Question) -> Iterator[Answer]:
 def is_short(question: Question, shelf: Shelf, device_name: str, dtype: str) -> bool:
     """Whether a question can be answered between two tokens of a run: its model is there and it reads little."""
     head = _TASKS[type(question)].short_with
-    return head is not None and shelf.holds_encoder(head, question.model, device_name, dtype)
+    model: str | None = getattr(question, "model", None)  # a question about two models names neither so
+    return head is not None and model is not None and shelf.holds_encoder(head, model, device_name, dtype)

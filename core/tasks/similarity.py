@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
-from torch import Tensor
 
 from core.encoder_models import LoadedEncoder
-from core.encoders import batches_by_length, pad
 from core.records import Similarity
+from core.tasks.many_texts import classify, mean_pool
 
 _SIMILAR_LABELS = ("equivalent", "similar", "paraphrase", "is_paraphrase", "duplicate")
 
@@ -19,6 +17,11 @@ def similar_label(labels: tuple[str, ...]) -> int:
     """Which label means "similar": by its name, else label 1, as MRPC numbers them."""
     normalised = [label.lower().replace(" ", "_").replace("-", "_") for label in labels]
     return next((index for index, label in enumerate(normalised) if label in _SIMILAR_LABELS), 1)
+
+
+def describe_method(loaded: LoadedEncoder) -> str:
+    """What the probability of "similar" is, in the model's own words."""
+    return f"P({loaded.labels[similar_label(loaded.labels)]} | A, B)"
 
 
 def compare(loaded: LoadedEncoder, first: str, second: str) -> Similarity:
@@ -34,22 +37,18 @@ def compare(loaded: LoadedEncoder, first: str, second: str) -> Similarity:
         mean-pooled last hidden states (each read alone; [CLS] and [SEP] counted, as in Sentence-BERT, 2019).
     """
     label = similar_label(loaded.labels)
-    limit = loaded.info.n_positions
-    with torch.inference_mode():
-        pairs = _encode(loaded, [first, second], [second, first], limit)
-        probabilities = loaded.model(**pairs).logits.float().softmax(-1)[:, label].tolist()
-        cosine = _cosine(loaded, first, second, limit)
-    length = len(loaded.tokenizer(first, second)["input_ids"])
-    a_to_b, b_to_a = probabilities
+    pairs = [row for batch in classify(loaded, [first, second], [second, first]) for row in batch]
+    a_to_b, b_to_a = (float(row.values[label]) for row in sorted(pairs, key=lambda row: row.index))
+    one, other = (row.values for batch in mean_pool(loaded, [first, second]) for row in batch)
     return Similarity(
         model=loaded.info.name,
-        method=f"P({loaded.labels[label]} | A, B)",
+        method=describe_method(loaded),
         similar=a_to_b,
         not_similar=1 - a_to_b,
-        cosine=cosine,
+        cosine=float(torch.nn.functional.cosine_similarity(one, other, dim=0)),
         a_to_b=a_to_b,
         b_to_a=b_to_a,
-        truncated=length > limit,
+        truncated=any(row.truncated for row in pairs),
     )
 
 
@@ -63,34 +62,9 @@ def compare_many(loaded: LoadedEncoder, pairs: Sequence[tuple[str, str]]) -> lis
     Returns:
         One probability a pair, in the order given; equal to those of `compare` but for rounding.
     """
-    label, limit = similar_label(loaded.labels), loaded.info.n_positions
-    if not pairs:
-        return []
-    firsts, seconds = (list(column) for column in zip(*pairs, strict=True))
-    encoded = loaded.tokenizer(firsts, seconds, truncation=True, max_length=limit)
-    ids = encoded["input_ids"]
-    fills = {"input_ids": loaded.tokenizer.pad_token_id}  # whatever else the model reads is padded with 0
+    label = similar_label(loaded.labels)
     probabilities = [0.0] * len(pairs)
-    with torch.inference_mode():
-        for batch in batches_by_length([len(row) for row in ids]):
-            on_device = {
-                name: pad([rows[index] for index in batch], fills.get(name, 0)).to(loaded.model.device)
-                for name, rows in encoded.items()
-            }
-            found = loaded.model(**on_device).logits.float().softmax(-1)[:, label].tolist()
-            for index, probability in zip(batch, found, strict=True):
-                probabilities[index] = probability
+    for batch in classify(loaded, [first for first, _ in pairs], [second for _, second in pairs]):
+        for row in batch:
+            probabilities[row.index] = float(row.values[label])
     return probabilities
-
-
-def _encode(loaded: LoadedEncoder, first: list[str], second: list[str] | None, limit: int) -> Any:
-    encoded = loaded.tokenizer(first, second, padding=True, truncation=True, max_length=limit, return_tensors="pt")
-    return encoded.to(loaded.model.device)
-
-
-def _cosine(loaded: LoadedEncoder, first: str, second: str, limit: int) -> float:
-    encoded = _encode(loaded, [first, second], None, limit)
-    hidden: Tensor = loaded.model.base_model(**encoded).last_hidden_state.float()  # (2, T, D)
-    mask = encoded["attention_mask"].unsqueeze(-1)  # (2, T, 1)
-    pooled = (hidden * mask).sum(1) / mask.sum(1)
-    return float(torch.nn.functional.cosine_similarity(pooled[0], pooled[1], dim=0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice, pairwise
 
 import pytest
@@ -191,7 +191,7 @@ def test_a_cancelled_run_ends_after_the_token_in_hand(after: int, loaded_gpt2: L
     for item in Decoder(loaded, PROMPT_IDS, params, lambda: len(seen) >= after).run():
         if isinstance(item, StepRecord):
             seen.append(item)
-        else:
+        elif isinstance(item, SequenceEnd):
             ends.append(item)
     assert len(seen) == len(model.shapes) == after
     assert ends[0].finish_reason is FinishReason.CANCELLED
@@ -202,10 +202,12 @@ def test_a_cancelled_run_ends_after_the_token_in_hand(after: int, loaded_gpt2: L
 def test_cancelling_several_sequences_ends_each_of_them(loaded_gpt2: LoadedCausal) -> None:
     seen: list[StepRecord] = []
     params = SamplingParams(max_new_tokens=30, num_return_sequences=3)
-    run: Iterator[StepRecord | SequenceEnd] = Decoder(loaded_gpt2, PROMPT_IDS, params, lambda: len(seen) >= 6).run()
     ends = []
-    for item in run:
-        seen.append(item) if isinstance(item, StepRecord) else ends.append(item)
+    for item in Decoder(loaded_gpt2, PROMPT_IDS, params, lambda: len(seen) >= 6).run():
+        if isinstance(item, StepRecord):
+            seen.append(item)
+        elif isinstance(item, SequenceEnd):
+            ends.append(item)
     assert len(seen) == 6
     assert [(end.sequence, end.finish_reason, len(end.ids)) for end in ends] == [
         (row, FinishReason.CANCELLED, 2) for row in range(3)
@@ -261,7 +263,7 @@ def test_a_token_beyond_belief_has_a_finite_perplexity(gpt2_tokenizer: TextToken
         def new_cache(self) -> object:
             return scripted(gpt2_tokenizer, []).model.new_cache()
 
-        def forward(self, ids: torch.Tensor, cache: object) -> torch.Tensor:
+        def forward(self, ids: torch.Tensor, cache: object, *, every_position: bool = False) -> torch.Tensor:
             logits = torch.full((1, 50257), -1e6)
             logits[0, 1] = 0.0
             return logits

@@ -20,11 +20,11 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from core.tasks.distillation_model import soft_label_loss
 from tests.training.recipes import distil_student, train_bert, train_task, word_pieces
 from training.bert_measures import mean_ranks, spearman
 from training.bert_model import build_family
 from training.distil_model import build_student
-from training.distil_trainer import soft_label_loss
 from training.evaluate import Material, all_figures
 from training.glue import Task, read_tasks
 from training.sentence_pairs import IS_RANDOM, draw_pairs, encode_pieces, mask_pairs

@@ -2,10 +2,36 @@
 
 from __future__ import annotations
 
-from tui.lab_cli import masked_lm
+from tui.lab_cli import (
+    attention,
+    evaluation,
+    families,
+    few_shot,
+    finetuning,
+    masked_lm,
+    question_answering,
+    sentence_pairs,
+    sentiment,
+    softmax,
+    students,
+    wordpiece,
+)
 from tui.options import Commands
 
-_TOPICS = (masked_lm,)
+_TOPICS = (
+    masked_lm,
+    wordpiece,
+    softmax,
+    families,
+    sentence_pairs,
+    sentiment,
+    attention,
+    question_answering,
+    few_shot,
+    students,
+    finetuning,
+    evaluation,
+)
 
 
 def add_commands(commands: Commands) -> None:

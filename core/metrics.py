@@ -1,0 +1,90 @@
+"""What predictions are worth: accuracy, F1, the confusion matrix by scikit-learn; calibration by its definition."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.lab.evaluation import CalibrationBin, ClassScores
+
+BINS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ClassificationScores:
+    """A classifier's predictions, judged."""
+
+    accuracy: float
+    f1: float
+    precision: float
+    recall: float
+    average: str
+    """binary, for two labels; macro for more."""
+    classes: tuple[ClassScores, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    """Rows: the right label; columns: the predicted one."""
+
+
+def score_classes(
+    gold: NDArray[np.int64], predicted: NDArray[np.int64], labels: tuple[str, ...], positive: int
+) -> ClassificationScores:
+    """Judge predictions with scikit-learn; what is not defined counts 0.
+
+    Args:
+        gold: (N,) right classes.
+        predicted: (N,) classes.
+        labels: their names.
+        positive: the class whose F1, precision and recall are wanted when there are two.
+    """
+    # scikit-learn takes a second, which only the end of an evaluation needs.
+    from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
+
+    numbers = list(range(len(labels)))
+    two = len(labels) == 2
+    average = "binary" if two else "macro"
+    of_all = {"labels": numbers} if not two else {"pos_label": positive}
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        gold, predicted, average=average, zero_division=0, **of_all
+    )
+    per_class = precision_recall_fscore_support(gold, predicted, labels=numbers, average=None, zero_division=0)
+    return ClassificationScores(
+        accuracy=float(accuracy_score(gold, predicted)),
+        f1=float(f1),
+        precision=float(precision),
+        recall=float(recall),
+        average=average,
+        classes=tuple(
+            ClassScores(label, float(p), float(r), float(f), int(n))
+            for label, p, r, f, n in zip(labels, *per_class, strict=True)
+        ),
+        confusion=tuple(tuple(map(int, row)) for row in confusion_matrix(gold, predicted, labels=numbers)),
+    )
+
+
+def calibrate(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float, tuple[CalibrationBin, ...]]:
+    """The expected calibration error, and the ten bins it is made of (Guo et al. 2017, equation 3).
+
+    Args:
+        confidence: (N,) probabilities of the predicted labels.
+        right: (N,) whether they are right.
+
+    Returns:
+        The mean distance of confidence and accuracy, bins weighted by their size; bins (0, 0.1] … (0.9, 1].
+    """
+    places = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    bins = []
+    for place in range(BINS):
+        inside = places == place
+        n = int(inside.sum())
+        means = (float(confidence[inside].mean()), float(right[inside].mean())) if n else (0.0, 0.0)
+        bins.append(CalibrationBin(place / BINS, (place + 1) / BINS, n, *means))
+    error = sum(one.n * abs(one.confidence - one.accuracy) for one in bins) / max(len(confidence), 1)
+    return error, tuple(bins)
+
+
+def exp_of(loss: float) -> float:
+    """exp(loss), at most e^700, so that it stays a number in JSON."""
+    return math.exp(min(loss, 700.0))

@@ -1,0 +1,132 @@
+"""Next-sentence prediction, and similarity of one sentence with many or of all with all.
+
+Source: Devlin et al. 2019, "BERT", section 3.1 (task 2); probabilities are those of transformers' own models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from core.encoder_models import Head, LoadedEncoder, two_labelled
+from core.lab.sentence_pairs import (
+    CompareAll,
+    Follows,
+    NextSentence,
+    RankedSentence,
+    RankedSentences,
+    RankSentences,
+    SimilarityMatrix,
+)
+from core.tasks.desk import Desk
+from core.tasks.many_texts import Row, carry_on, classify, mean_pool
+from core.tasks.similarity import describe_method, similar_label
+
+
+def predict_next_sentence(desk: Desk, question: Follows) -> Iterator[NextSentence]:
+    """Judge whether one sentence follows the other, in both orders.
+
+    Raises:
+        EngineError: the model cannot be had, or has no such head.
+    """
+    loaded = desk.encoder(Head.NEXT_SENTENCE, question.model)
+    both = ([question.first, question.second], [question.second, question.first])
+    rows = sorted((row for batch in classify(loaded, *both) for row in batch), key=lambda row: row.index)
+    (is_next, not_next), (swapped_is_next, swapped_not_next) = (row.values.tolist() for row in rows)
+    truncated = any(row.truncated for row in rows)
+    yield NextSentence(loaded.info.name, is_next, not_next, swapped_is_next, swapped_not_next, truncated)
+
+
+def compare_all(desk: Desk, question: CompareAll) -> Iterator[SimilarityMatrix]:
+    """Compare each sentence with each, itself included, in both orders; nothing when cancelled.
+
+    Raises:
+        EngineError: the model cannot be had, or is no classifier of two labels.
+    """
+    loaded = two_labelled(desk.encoder(Head.CLASSIFIER, question.model))
+    sentences = question.sentences
+    count = len(sentences)
+    pairs = [(row, column) for row in range(count) for column in range(count)]
+    if (found := _similar(desk, loaded, sentences, pairs)) is None:
+        return
+    if (cosines := _cosines(desk, loaded, sentences)) is None:
+        return
+    probabilities, truncated = found
+    yield SimilarityMatrix(
+        model=loaded.info.name,
+        method=describe_method(loaded),
+        sentences=sentences,
+        similar=tuple(tuple(probabilities[row * count : (row + 1) * count]) for row in range(count)),
+        cosine=tuple(tuple(row) for row in cosines),
+        truncated=sum(truncated),
+    )
+
+
+def rank_sentences(desk: Desk, question: RankSentences) -> Iterator[RankedSentences]:
+    """Rank sentences by how alike they are to one, the mean of both orders; nothing when cancelled.
+
+    Raises:
+        EngineError: the model cannot be had, or is no classifier of two labels.
+    """
+    loaded = two_labelled(desk.encoder(Head.CLASSIFIER, question.model))
+    sentences = (question.sentence, *question.others)
+    places = range(1, len(sentences))
+    pairs = [(0, place) for place in places] + [(place, 0) for place in places]
+    if (found := _similar(desk, loaded, sentences, pairs)) is None:
+        return
+    if (cosines := _cosines(desk, loaded, sentences, rows=1)) is None:
+        return
+    probabilities, truncated = found
+    others = len(places)
+    means = [(probabilities[index] + probabilities[others + index]) / 2 for index in range(others)]
+    order = sorted(range(others), key=lambda index: -means[index])
+    ranked = [
+        RankedSentence(
+            rank=rank,
+            index=index,
+            text=question.others[index],
+            mean=means[index],
+            a_to_b=probabilities[index],
+            b_to_a=probabilities[others + index],
+            spread=abs(probabilities[index] - probabilities[others + index]),
+            cosine=cosines[0][1 + index],
+            truncated=truncated[index] or truncated[others + index],
+        )
+        for rank, index in enumerate(order, start=1)
+    ]
+    yield RankedSentences(loaded.info.name, describe_method(loaded), question.sentence, tuple(ranked))
+
+
+def _similar(
+    desk: Desk, loaded: LoadedEncoder, sentences: Sequence[str], pairs: Sequence[tuple[int, int]]
+) -> tuple[list[float], list[bool]] | None:
+    """P(similar) of pairs of sentences, given by their places, and which were cut; None when cancelled."""
+    firsts, seconds = ([sentences[pair[side]] for pair in pairs] for side in (0, 1))
+    rows = _collect(desk, "comparing", classify(loaded, firsts, seconds), len(pairs))
+    if rows is None:
+        return None
+    label = similar_label(loaded.labels)
+    return ([float(row.values[label]) for row in rows], [row.truncated for row in rows])
+
+
+def _cosines(
+    desk: Desk, loaded: LoadedEncoder, sentences: Sequence[str], rows: int | None = None
+) -> list[list[float]] | None:
+    """(rows, N) cosines of the first sentences' mean-pooled states with all; None when cancelled."""
+    found = _collect(desk, "pooling", mean_pool(loaded, sentences), len(sentences))
+    if found is None:
+        return None
+    pooled = torch.nn.functional.normalize(torch.stack([row.values for row in found]), dim=-1)  # (N, D)
+    cosines: list[list[float]] = (pooled[:rows] @ pooled.T).tolist()
+    return cosines
+
+
+def _collect(desk: Desk, stage: str, batches: Iterator[list[Row]], total: int) -> list[Row] | None:
+    """Every row, in the order of what was given; None when cancelled."""
+    found: list[Row] = []
+    for batch in batches:
+        found += batch
+        if not carry_on(desk, stage, len(found), total):
+            return None
+    return sorted(found, key=lambda row: row.index)

@@ -1,0 +1,74 @@
+"""`sentiment` as other programs call it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from core.lab.catalogue import Answer, Question
+from core.lab.sentiment import LabelScore, LeftOutWord, ReadSentiment, Sentiment
+from tests.cli.process import run
+from tui import headless
+from tui.cli import main
+
+TEXTS = ("A warm, funny film.", "정말 좋은 영화 😀 [/b]")
+
+
+def test_each_text_is_a_line_with_every_label_and_its_words(classifier_folder: Path, tmp_path: Path) -> None:
+    finished = run("sentiment", *TEXTS, "--words", "--json", "--model", str(classifier_folder), folder=tmp_path)
+    assert (finished.code, finished.stderr) == (0, "")
+    assert [line["text"] for line in finished.lines] == list(TEXTS)
+    for line in finished.lines:
+        assert line["scores"].keys() == {"not_equivalent", "equivalent"}
+        assert line["label"] == max(line["scores"], key=line["scores"].__getitem__)
+        assert sum(line["scores"].values()) == pytest.approx(1)
+        assert [word["word"] for word in line["words"]] == line["text"].split()
+        for word in line["words"]:
+            assert line["text"][word["start"] : word["end"]] == word["word"]
+            assert word["contribution"] == pytest.approx(line["scores"][line["label"]] - word["without"], abs=1e-6)
+
+
+def test_a_pipe_is_read_a_text_a_line(classifier_folder: Path, tmp_path: Path) -> None:
+    model = ("--json", "--model", str(classifier_folder))
+    finished = run("sentiment", "-", *model, folder=tmp_path, stdin="\n \n".join(TEXTS).encode())
+    assert [line["text"] for line in finished.lines] == list(TEXTS)
+    assert all("words" not in line for line in finished.lines)
+
+
+def test_the_table_has_signs_and_steers_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = (LeftOutWord("not", 0, 3, 0.25, 0.5), LeftOutWord("\x1b[31m", 4, 9, 0.8, -0.05))
+    scores = (LabelScore("NEGATIVE", 0.75), LabelScore("POSITIVE", 0.25))
+    answer = Sentiment("m", 0, "not \x1b[31m", "NEGATIVE", scores, words, truncated=True)
+
+    def ask(question: Question, target: headless.Target, take: Callable[[Answer], None]) -> int:
+        assert question == ReadSentiment("starter/sst2", ("not bad",), contributions=True)
+        take(answer)
+        return 0
+
+    monkeypatch.setattr(headless, "ask", ask)
+    assert main(["sentiment", "not bad", "--words"]) == 0
+    first, others, for_it, against = capsys.readouterr().out.splitlines()
+    assert first.startswith("NEGATIVE    75.00%")
+    assert first.endswith("not ␛[31m  (cut to the model's positions)")
+    assert others.strip() == "POSITIVE 25.00%"
+    assert for_it.split() == ["+0.5000", "for", "not"]
+    assert against.split() == ["-0.0500", "against", "␛[31m"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("sentiment",), "the text is missing"),
+        (("sentiment", "good", ""), "text 2 is empty"),
+        (("sentiment", "good", "--file", "-"), "the texts are given twice"),
+        (("sentiment", "-"), "standard input is empty"),
+    ],
+)
+def test_wrong_use_is_one_line(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    finished = run(*arguments, folder=tmp_path)
+    assert (finished.code, finished.stdout, finished.stderr.count("\n")) == (2, "", 1)
+    assert finished.stderr.startswith(f"error: {message}")

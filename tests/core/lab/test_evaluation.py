@@ -1,0 +1,477 @@
+"""Evaluation: predictions equal transformers', and a stopped run goes on to the very same result."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from core.encoder_models import Head
+from core.errors import EngineError, InputError, ModelFormatError, SettingError
+from core.lab.evaluation import (
+    CausalEvaluation,
+    ClassifierEvaluation,
+    Evaluate,
+    EvaluationProgress,
+    EvaluationTask,
+    FillEvaluation,
+    RowsSkipped,
+)
+from core.locations import evaluations_folder
+from core.protocol import Answered, decode, encode
+from core.shelf import Shelf
+from core.tasks import evaluate_causal
+from core.tasks.evaluate_causal import windows_of
+from core.tasks.evaluate_classifier import label_classes
+from core.tasks.evaluation import evaluate
+from core.tasks.evaluation_work import split_batches
+from tests.conftest import FAMILIES, Builder, EncoderBuilder, desk
+
+SENTENCE = "the cat sat on a mat while it was raining and nobody came to see how well the old dog slept"
+WORDS = SENTENCE.split(" ")
+TEXTS = [" ".join(WORDS[start : start + length]) for start in range(4) for length in (1, 3, 5, 8, 12)]
+
+
+@pytest.fixture(autouse=True)
+def state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Journals go to a folder of the test's own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Labelled pairs as MRPC has them."""
+    path = tmp_path_factory.mktemp("pairs") / "dev.tsv"
+    rows = [f"{n % 2}\t{n}\t{n}\t{text}\t{TEXTS[-n]}" for n, text in enumerate(TEXTS)]
+    path.write_text("Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\n" + "\n".join(rows) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Labelled texts as SST-2 has them."""
+    path = tmp_path_factory.mktemp("texts") / "dev.tsv"
+    path.write_text("sentence\tlabel\n" + "\n".join(f"{text}\t{n % 2}" for n, text in enumerate(TEXTS)) + "\n")
+    return path
+
+
+def asked(task: EvaluationTask, model: Path | str, path: Path, **options: Any) -> Evaluate:
+    """A question with small batches."""
+    return Evaluate(task, str(model), str(path), **({"batch_size": 4} | options))
+
+
+def result_of(question: Evaluate, **place: Any) -> Any:
+    """The last answer."""
+    *_, last = evaluate(desk(**place), question)
+    return last
+
+
+def predictions(question: Evaluate, folder: Path) -> list[dict[str, str]]:
+    """Every prediction, from the CSV."""
+    out = folder / "out.csv"
+    result_of(replace(question, csv=str(out)))
+    with out.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def without_times(answer: Any) -> dict[str, Any]:
+    """A result, but for how it came about."""
+    fields = asdict(answer)
+    fields["run"] = {**fields["run"], "seconds": 0, "resumed": 0}
+    return fields
+
+
+# -- classifiers ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_predictions_equal_the_text_classification_pipeline(
+    build_encoder: EncoderBuilder, family: str, pairs: Path, texts: Path, tmp_path: Path
+) -> None:
+    from transformers import pipeline
+
+    folder = build_encoder(family, Head.CLASSIFIER, id2label={0: "not_equivalent", 1: "equivalent"})
+    reference: Any = pipeline("text-classification", model=str(folder))
+    for task, path in ((EvaluationTask.SIMILAR, pairs), (EvaluationTask.SENTIMENT, texts)):
+        found = predictions(asked(task, folder, path), tmp_path)
+        assert [int(row["line"]) for row in found] == list(range(2, len(TEXTS) + 2))
+        for row in found:
+            given = {"text": row["text"], "text_pair": row["text_b"]} if "text_b" in row else row["text"]
+            expected = reference(given)
+            expected = expected[0] if isinstance(expected, list) else expected
+            assert row["predicted"] == expected["label"]
+            assert float(row[f"p({row['predicted']})"]) == pytest.approx(expected["score"], abs=1e-5)
+
+
+def test_scores_are_those_of_the_predictions(classifier_folder: Path, pairs: Path, tmp_path: Path) -> None:
+    question = asked(EvaluationTask.SIMILAR, classifier_folder, pairs, mistakes=3)
+    rows = predictions(question, tmp_path)
+    answer = result_of(question)
+    assert isinstance(answer, ClassifierEvaluation)
+    right = [row["label"] == row["predicted"] for row in rows]
+    assert answer.run.n == len(rows) == len(TEXTS)
+    assert answer.accuracy == pytest.approx(sum(right) / len(right))
+    assert answer.positive == "equivalent"
+    hits = sum(row["label"] == row["predicted"] == "equivalent" for row in rows)
+    said, true = (sum(row[key] == "equivalent" for row in rows) for key in ("predicted", "label"))
+    assert answer.f1 == pytest.approx(2 * hits / (said + true))
+    assert answer.loss == pytest.approx(sum(-math.log(float(row[f"p({row['label']})"])) for row in rows) / len(rows))
+    assert sum(map(sum, answer.confusion)) == len(rows)
+    assert sum(one.n for one in answer.bins) == len(rows)
+    wrong = sorted((float(row[f"p({row['predicted']})"]) for row, ok in zip(rows, right, strict=True) if not ok))
+    assert [one.prob for one in answer.mistakes] == pytest.approx(wrong[::-1][:3])
+    for mistake in answer.mistakes:
+        row = rows[mistake.line - 2]
+        assert (mistake.texts, mistake.label) == ((row["text"], row["text_b"]), row["label"])
+
+
+def test_progress_grows_to_the_end_and_its_last_accuracy_is_the_result_s(classifier_folder: Path, pairs: Path) -> None:
+    *parts, answer = evaluate(desk(), asked(EvaluationTask.SIMILAR, classifier_folder, pairs))
+    steps = [part for part in parts if isinstance(part, EvaluationProgress)]
+    assert [step.done for step in steps] == [4, 8, 12, 16, 20]
+    assert [step.fraction for step in steps] == sorted(step.fraction for step in steps)
+    assert isinstance(answer, ClassifierEvaluation)
+    assert (steps[-1].fraction, steps[-1].accuracy) == (1.0, answer.accuracy)
+
+
+def test_labels_are_names_or_numbers_and_1_is_the_positive_one() -> None:
+    turned = label_classes(EvaluationTask.SIMILAR, ("equivalent", "not_equivalent"))
+    assert (turned["1"], turned["0"], turned["not equivalent"]) == (0, 1, 1)
+    plain = label_classes(EvaluationTask.SENTIMENT, ("NEGATIVE", "POSITIVE"))
+    assert (plain["1"], plain["pos"], plain["negative"]) == (1, 1, 0)
+    stars = label_classes(EvaluationTask.SENTIMENT, ("1 star", "2 stars", "3 stars"))
+    assert (stars["2"], stars["1 star"]) == (2, 0)
+
+
+def test_broken_rows_are_named_before_the_first_batch_and_do_not_count(classifier_folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_bytes(b"sentence\tlabel\nfine\t1\nodd\t7\n\t0\n\xff\t1\n[/bold] \x1b ok\tNOT_equivalent\n")
+    first, *_, last = evaluate(desk(), asked(EvaluationTask.SENTIMENT, classifier_folder, path))
+    assert isinstance(first, RowsSkipped)
+    assert [row.line for row in first.rows] == [3, 4, 5]
+    assert "unknown label '7'; the model has not_equivalent, equivalent" in first.rows[0].reason
+    assert isinstance(last, ClassifierEvaluation)
+    assert (last.run.n, last.run.skipped) == (2, 3)
+
+
+def test_texts_longer_than_the_model_are_cut_and_counted(classifier_folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_text(f"sentence\tlabel\n{'word ' * 500}\t1\n{'word ' * 62}\t1\nshort\t0\n")
+    assert result_of(asked(EvaluationTask.SENTIMENT, classifier_folder, path)).run.truncated == 1
+
+
+@pytest.mark.starter
+@pytest.mark.parametrize("task", [EvaluationTask.SIMILAR, EvaluationTask.SENTIMENT])
+def test_the_starters_equal_the_pipeline_on_40_rows(task: EvaluationTask, tmp_path: Path) -> None:
+    from transformers import pipeline
+
+    from core.lab.evaluation import DEFAULT_MODELS
+    from core.registry import resolve
+
+    model, path = DEFAULT_MODELS[task], tmp_path / "a.jsonl"
+    given = [(TEXTS[n % len(TEXTS)], TEXTS[(n * 3) % len(TEXTS)] + "!" * (n // 20)) for n in range(40)]
+    path.write_text("\n".join(json.dumps({"text_a": a, "text_b": b, "label": 1}) for a, b in given))
+    found = predictions(asked(task, model, path, batch_size=16), tmp_path)
+    reference: Any = pipeline("text-classification", model=str(resolve(model).folder), dtype=torch.float32)
+    for row, (a, b) in zip(found, given, strict=True):
+        expected = reference({"text": a, "text_pair": b}) if task is EvaluationTask.SIMILAR else reference(a)[0]
+        assert row["predicted"] == expected["label"]
+        assert float(row[f"p({row['predicted']})"]) == pytest.approx(expected["score"], abs=1e-5)
+
+
+# -- masked language models -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_named_words_have_the_ranks_and_probabilities_of_the_whole_model(
+    build_encoder: EncoderBuilder, family: str, tmp_path: Path
+) -> None:
+    from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+    folder, path = build_encoder(family, Head.MASKED_LM), tmp_path / "a.tsv"
+    rows = [("the [MASK] sat", "cat"), ("a [MASK] came and [MASK] slept all day", "dog it"), ("[MASK] rain", "more")]
+    path.write_text("text\tword\n" + "\n".join("\t".join(row) for row in rows))
+    question = asked(EvaluationTask.FILL, folder, path, mistakes=50)
+    found = predictions(question, tmp_path)
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+    model: Any = AutoModelForMaskedLM.from_pretrained(folder)
+    expected = []
+    for text, words in rows:
+        encoded = tokenizer(text, return_tensors="pt")
+        with torch.no_grad():
+            logits = model(**encoded).logits[0]
+        places = (encoded["input_ids"][0] == tokenizer.mask_token_id).nonzero()[:, 0]
+        for place, word in zip(places, words.split(), strict=True):
+            id_ = tokenizer.convert_tokens_to_ids(word)
+            rank = 1 + int((logits[place] > logits[place, id_]).sum())
+            expected.append((word, rank, float(logits[place].softmax(-1)[id_])))
+    assert [(row["word"], int(row["rank"])) for row in found] == [row[:2] for row in expected]
+    assert [float(row["p(word)"]) for row in found] == pytest.approx([row[2] for row in expected], abs=1e-5)
+    answer = result_of(question)
+    assert isinstance(answer, FillEvaluation)
+    loss = -sum(math.log(prob) for _, _, prob in expected) / 4
+    assert answer.masks == 4
+    assert answer.loss == pytest.approx(loss, rel=1e-4)
+    assert answer.pseudo_perplexity == pytest.approx(math.exp(loss), rel=1e-3)
+    assert answer.accuracy == sum(rank == 1 for _, rank, _ in expected) / 4
+    assert answer.accuracy_at_5 == sum(rank <= 5 for _, rank, _ in expected) / 4
+
+
+@pytest.fixture(scope="module")
+def masked_folder(build_encoder: EncoderBuilder) -> Path:
+    """A tiny BERT with a masked-LM head."""
+    return build_encoder("bert", Head.MASKED_LM)
+
+
+def test_without_words_a_seventh_of_the_tokens_is_hidden_by_a_seed(masked_folder: Path, texts: Path) -> None:
+    answers = [result_of(asked(EvaluationTask.FILL, masked_folder, texts, seed=seed)) for seed in (0, 0, 1)]
+    assert without_times(answers[0]) == without_times(answers[1])
+    assert answers[0].loss != answers[2].loss
+    tokens = [len(text.split()) for text in TEXTS]
+    assert answers[0].masks == sum(max(1, round(0.15 * n)) for n in tokens)
+    assert all("[MASK]" in mistake.texts[0] for mistake in answers[0].mistakes)
+
+
+def test_a_longer_file_begins_with_the_same_draw(masked_folder: Path, texts: Path, tmp_path: Path) -> None:
+    def words(**options: Any) -> list[tuple[str, str]]:
+        found = predictions(asked(EvaluationTask.FILL, masked_folder, texts, **options), tmp_path)
+        return [(row["line"], row["word"]) for row in found]
+
+    few, all_ = words(limit=5), words()
+    assert all_[: len(few)] == few
+
+
+def test_rows_whose_words_cannot_be_found_are_named(masked_folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    rows = [
+        "a [MASK] b\tcat",
+        "a [MASK] b\tcat dog",
+        "no gap\tcat",
+        "a [MASK]\t우유우유우유",
+        "word " * 90 + "[MASK]\tcat",
+    ]
+    path.write_text("text\tword\n" + "\n".join(rows))
+    first, *_, last = evaluate(desk(), asked(EvaluationTask.FILL, masked_folder, path))
+    assert isinstance(first, RowsSkipped)
+    assert [row.reason for row in first.rows] == [
+        "1 [MASK] and 2 words",
+        "0 [MASK] and 1 word",
+        "'우유우유우유' is no single entry of the vocabulary",
+        "93 tokens, the model reads 64",
+    ]
+    assert isinstance(last, FillEvaluation)
+    assert last.run.n == 1
+
+
+def test_masks_without_words_and_words_without_masks_are_refused(masked_folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("a [MASK] b\n")
+    with pytest.raises(InputError, match="names the words"):
+        result_of(asked(EvaluationTask.FILL, masked_folder, path))
+    path.write_text("sentence\tword\nno gap\tcat\n")
+    with pytest.raises(InputError, match="holds \\[MASK\\]"):
+        result_of(asked(EvaluationTask.FILL, masked_folder, path, label="word"))
+
+
+# -- causal language models -------------------------------------------------------------------------------------------
+
+
+def guide_s_loss(model: Any, ids: list[int], window: int, stride: int) -> tuple[float, int]:
+    """Summed loss and tokens as in transformers' guide "Perplexity of fixed-length models"."""
+    nats, count, previous_end = 0.0, 0, 0
+    for begin in range(0, len(ids), stride):
+        end = min(begin + window, len(ids))
+        inputs = torch.tensor([ids[begin:end]])
+        targets = inputs.clone()
+        targets[:, : -(end - previous_end)] = -100
+        with torch.no_grad():
+            loss = float(model(inputs, labels=targets).loss)
+        counted = int((targets[:, 1:] != -100).sum())
+        nats, count, previous_end = nats + loss * counted, count + counted, end
+        if end == len(ids):
+            return nats, count
+    raise AssertionError
+
+
+@pytest.mark.parametrize(("window", "stride"), [(0, 0), (16, 4), (10, 9)])
+@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+def test_perplexity_equals_transformers_guide(
+    kind: str, window: int, stride: int, gpt2_folder: Path, llama_folder: Path, texts: Path, tmp_path: Path
+) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder, path = gpt2_folder if kind == "gpt2" else llama_folder, tmp_path / "a.jsonl"
+    given = [" ".join(WORDS * 6), "안녕 🦊 and so on", " ".join(WORDS)]
+    path.write_text("\n".join(json.dumps({"text": text}) for text in given))
+    answer = result_of(asked(EvaluationTask.LM, folder, path, window=window, stride=stride))
+    assert isinstance(answer, CausalEvaluation)
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder)
+    ids = [tokenizer(text, verbose=False)["input_ids"] for text in given]
+    sums = [guide_s_loss(model, row, answer.window, answer.stride) for row in ids]
+    nats, tokens = (sum(column) for column in zip(*sums, strict=True))
+    assert answer.tokens == tokens
+    assert answer.loss == pytest.approx(nats / tokens, abs=1e-4)
+    assert answer.perplexity == pytest.approx(math.exp(nats / tokens), rel=1e-3)
+    rest = "".join(given)[len("the") :]  # less each text's first token: "the", the first byte of 안, "the"
+    assert answer.bytes == len(rest.encode()) - 3 - len(tokenizer.convert_ids_to_tokens(ids[1][0]))
+    assert answer.bits_per_byte == pytest.approx(nats / math.log(2) / answer.bytes, rel=1e-4)
+
+
+def test_windows_predict_every_token_but_the_first_once() -> None:
+    for length, window, stride in ((2, 8, 4), (8, 8, 4), (9, 8, 4), (100, 8, 3), (100, 8, 7), (7, 2, 1)):
+        found = list(windows_of(length, window, stride))
+        scored = [place for _, first, end in found for place in range(first, end)]
+        assert scored == list(range(1, length))
+        assert all(end - start <= window and first > start for start, first, end in found)
+        assert all(first - start >= window - stride for start, first, _ in found[1:])
+
+
+def test_logits_in_small_pieces_give_the_same(gpt2_folder: Path, texts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    question = asked(EvaluationTask.LM, gpt2_folder, texts)
+    whole = result_of(question)
+    monkeypatch.setattr(evaluate_causal, "_LOGITS_AT_ONCE", 1)
+    assert result_of(question).loss == pytest.approx(whole.loss, rel=1e-6)
+
+
+def test_a_plain_file_is_one_text_and_one_token_is_nothing_to_predict(gpt2_folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("one line\n\nand another\n")
+    answer = result_of(asked(EvaluationTask.LM, gpt2_folder, path))
+    assert (answer.run.n, answer.characters) == (1, len("one line\n\nand another\n") - len("one"))
+    path.write_text("a")
+    with pytest.raises(InputError, match="nothing to predict"):
+        result_of(asked(EvaluationTask.LM, gpt2_folder, path))
+    with pytest.raises(SettingError, match="window must be in"):
+        result_of(asked(EvaluationTask.LM, gpt2_folder, path, window=65))
+    with pytest.raises(SettingError, match="stride must be in"):
+        result_of(asked(EvaluationTask.LM, gpt2_folder, path, window=8, stride=8))
+
+
+# -- going on ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def question(request: pytest.FixtureRequest, pairs: Path, texts: Path) -> Evaluate:
+    """One of each kind."""
+    kind: EvaluationTask = request.param
+    names = {EvaluationTask.FILL: "masked_folder", EvaluationTask.LM: "gpt2_folder"}
+    folder: Path = request.getfixturevalue(names.get(kind, "classifier_folder"))
+    return asked(kind, folder, pairs if kind is EvaluationTask.SIMILAR else texts)
+
+
+def stopping(after: int) -> Any:
+    """A `should_stop` that says yes after so many batches."""
+    left = iter(range(after + 1))
+    return lambda: next(left, None) is None
+
+
+@pytest.mark.parametrize("question", list(EvaluationTask), indirect=True, ids=str)
+def test_a_stopped_evaluation_goes_on_to_the_very_same_result(question: Evaluate) -> None:
+    whole = result_of(replace(question, fresh=True))
+    assert not list(evaluations_folder().iterdir())  # a complete evaluation leaves no journal
+    parts = list(evaluate(desk(should_stop=stopping(4)), question))
+    done = parts[-1]
+    assert isinstance(done, EvaluationProgress)
+    assert 0 < done.done < done.total
+    (journal,) = evaluations_folder().iterdir()
+    journal.write_bytes(journal.read_bytes() + b'{"batch": 99, "val')  # killed while it wrote
+    *steps, again = evaluate(desk(), question)
+    assert without_times(again) == without_times(whole)
+    assert isinstance(again, ClassifierEvaluation | FillEvaluation | CausalEvaluation)
+    assert again.run.resumed == done.done
+    assert next(step.done > done.done for step in steps if isinstance(step, EvaluationProgress))
+    assert not list(evaluations_folder().iterdir())
+
+
+@pytest.mark.parametrize("question", [EvaluationTask.SENTIMENT], indirect=True)
+def test_what_decides_the_result_decides_the_journal(question: Evaluate, tmp_path: Path) -> None:
+    def resumed(other: Evaluate) -> int:
+        list(evaluate(desk(should_stop=stopping(3)), question))
+        count: int = result_of(other).run.resumed
+        for journal in evaluations_folder().iterdir():
+            journal.unlink()
+        return count
+
+    assert resumed(question) > 0
+    assert resumed(replace(question, mistakes=1)) > 0
+    assert resumed(replace(question, fresh=True)) == 0
+    assert resumed(replace(question, batch_size=3)) == 0
+    assert resumed(replace(question, limit=19)) == 0
+    changed = tmp_path / "changed.tsv"
+    changed.write_bytes(Path(question.path).read_bytes())
+    assert resumed(replace(question, path=str(changed))) > 0  # the same content under another name
+    changed.write_bytes(Path(question.path).read_bytes() + b"more\t1\n")
+    assert resumed(replace(question, path=str(changed))) == 0
+
+
+@pytest.mark.parametrize("question", [EvaluationTask.SENTIMENT], indirect=True)
+def test_a_state_folder_that_cannot_be_written_costs_only_the_journal(
+    question: Evaluate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    assert "no journal" in result_of(question).run.note
+
+
+def test_a_cancelled_question_ends_before_its_first_batch(classifier_folder: Path, texts: Path) -> None:
+    question = asked(EvaluationTask.SENTIMENT, classifier_folder, texts)
+    assert list(evaluate(desk(should_stop=lambda: True), question)) == []
+
+
+# -- the rest ---------------------------------------------------------------------------------------------------------
+
+
+def test_batches_hold_every_item_once_and_no_more_than_the_budget() -> None:
+    costs = [5, 100, 7, 30, 31, 6, 1, 1, 1, 1, 1]
+    batches = split_batches(costs, size=4, budget=60)
+    assert sorted(index for batch in batches for index in batch) == list(range(len(costs)))
+    for batch in batches:
+        assert len(batch) == 1 or (len(batch) <= 4 and len(batch) * max(costs[index] for index in batch) <= 60)
+    assert batches[0] == [1]  # the longest first, alone
+
+
+def test_every_answer_survives_the_pipe(
+    classifier_folder: Path, masked_folder: Path, gpt2_folder: Path, texts: Path
+) -> None:
+    shelf = Shelf()
+    for task, folder in (("sentiment", classifier_folder), ("fill", masked_folder), ("lm", gpt2_folder)):
+        for answer in evaluate(desk(shelf=shelf), asked(EvaluationTask(task), folder, texts)):
+            event = Answered(1, answer)
+            assert decode(encode(event)) == event
+
+
+def test_models_and_places_that_will_not_do_are_refused(
+    classifier_folder: Path, build_classifier: Builder, texts: Path, pairs: Path, tmp_path: Path
+) -> None:
+    three = build_classifier("three", id2label={0: "a", 1: "b", 2: "c"})
+    with pytest.raises(ModelFormatError, match="3 labels"):
+        result_of(asked(EvaluationTask.SIMILAR, three, pairs))
+    one = build_classifier("one", id2label={0: "a"})
+    with pytest.raises(ModelFormatError, match="one label"):
+        result_of(asked(EvaluationTask.SENTIMENT, one, texts))
+    sentiment = asked(EvaluationTask.SENTIMENT, classifier_folder, texts)
+    for out in (tmp_path, tmp_path / "none" / "out.csv", texts):
+        with pytest.raises(InputError):
+            result_of(replace(sentiment, csv=str(out)))
+    with pytest.raises(EngineError, match="cannot be read"):
+        result_of(replace(sentiment, path=str(tmp_path / "none.tsv")))
+    with pytest.raises(SettingError, match="batch_size"):
+        replace(sentiment, batch_size=0)
+
+
+def test_a_model_that_overflows_is_told_apart_from_one_that_is_wrong(build_classifier: Builder, texts: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = build_classifier("overflowing")
+    weights = load_file(folder / "model.safetensors")
+    weights["classifier.bias"][0] = math.nan
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(EngineError, match="no numbers"):
+        result_of(asked(EvaluationTask.SENTIMENT, folder, texts))

@@ -1,0 +1,165 @@
+"""`eval`: how good a model is on a file."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from core.errors import InputError
+from tui.options import Commands, add_command, add_model_options, count
+
+if TYPE_CHECKING:
+    from core.lab.catalogue import Answer
+    from core.lab.evaluation import CausalEvaluation, ClassifierEvaluation, FillEvaluation
+    from core.rows import BrokenRow
+
+    Conclusion = ClassifierEvaluation | FillEvaluation | CausalEvaluation
+
+_TASKS = ("similar", "sentiment", "fill", "lm")
+
+_SAID_ROWS = 20
+"""How many of the rows that cannot be used are named on stderr."""
+
+
+def add_commands(commands: Commands) -> None:
+    """Add `eval`."""
+    evaluate = add_command(commands, "eval", "how good a model is on a file", _run)
+    evaluate.add_argument("task", choices=_TASKS, help="what the model is asked about each row")
+    evaluate.add_argument("file", metavar="FILE", help="TSV as GLUE has it, CSV, JSON Lines or plain text")
+    evaluate.add_argument("--text", default="", metavar="COL", help="column of the text: a name, or a number from 1")
+    evaluate.add_argument("--text-b", default="", metavar="COL", help="column of the second text of a pair")
+    evaluate.add_argument("--label", default="", metavar="COL", help="column of the label; fill: of the masked words")
+    evaluate.add_argument("--limit", type=count, default=0, metavar="N", help="read so many rows; 0 is all (0)")
+    evaluate.add_argument("--batch-size", type=count, default=32, metavar="N", help="rows at once, at most (32)")
+    evaluate.add_argument("--mistakes", type=count, default=5, metavar="N", help="show so many of the worst rows (5)")
+    evaluate.add_argument("--csv", default="", metavar="OUT", help="write every prediction to a file")
+    evaluate.add_argument("--fresh", action="store_true", help="start over instead of going on after a kill")
+    evaluate.add_argument("--seed", type=count, default=0, metavar="N", help="fill: draws the tokens to mask (0)")
+    evaluate.add_argument("--window", type=count, default=0, metavar="N", help="lm: tokens seen at once; 0 is all (0)")
+    evaluate.add_argument("--stride", type=count, default=0, metavar="N", help="lm: 0 is half the window (0)")
+    add_model_options(evaluate, "the task's starter")
+    evaluate.set_defaults(model="")
+
+
+def _run(options: argparse.Namespace) -> int:
+    from core.lab.evaluation import DEFAULT_MODELS, Evaluate, EvaluationTask  # records that other commands do without
+    from tui import headless  # asyncio and the engine client are not needed by --version and --help
+
+    task = EvaluationTask(options.task)
+    options.model = options.model or DEFAULT_MODELS[task]
+    if "-" in (options.file, options.csv):
+        raise InputError("eval reads and writes files, not standard input and output", "give the path of a file")
+    target = headless.Target.of(options)
+    question = Evaluate(
+        task=task,
+        model=target.model,
+        path=_absolute(options.file),
+        text=options.text,
+        text_b=options.text_b,
+        label=options.label,
+        limit=options.limit,
+        batch_size=options.batch_size,
+        mistakes=options.mistakes,
+        seed=options.seed,
+        window=options.window,
+        stride=options.stride,
+        csv=_absolute(options.csv) if options.csv else "",
+        fresh=options.fresh,
+    )
+    printer = _Printer(target.json)
+    status = headless.ask(question, target, printer.take)
+    if not printer.finished:
+        headless.say(f"stopped after {printer.done:,} of {printer.total:,} rows; the same command goes on from there")
+    return status
+
+
+def _absolute(path: str) -> str:
+    return os.path.abspath(os.path.expanduser(path))
+
+
+class _Printer:
+    """Prints what cannot be used as it is found, and the result."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._json = as_json
+        self._broken: list[BrokenRow] = []
+        self.done = self.total = 0
+        self.finished = False
+
+    def take(self, answer: Answer) -> None:
+        """Print an answer, or a part of it."""
+        from core.lab.evaluation import (  # see _run
+            CausalEvaluation,
+            ClassifierEvaluation,
+            EvaluationProgress,
+            FillEvaluation,
+            RowsSkipped,
+        )
+
+        match answer:
+            case RowsSkipped():
+                self._name(answer.rows)
+            case EvaluationProgress():
+                self.done, self.total = answer.done, answer.total
+            case ClassifierEvaluation() | FillEvaluation() | CausalEvaluation():
+                self.finished = True
+                self._conclude(answer)
+
+    def _name(self, rows: tuple[BrokenRow, ...]) -> None:
+        from tui import headless  # see _run
+
+        for row in rows[: max(0, _SAID_ROWS - len(self._broken))]:
+            headless.say(f"line {row.line}: {row.reason}; skipped")
+        self._broken += rows
+
+    def _conclude(self, answer: Conclusion) -> None:
+        from tui import headless  # see _run
+        from tui.evaluation_tables import remarks  # see _run
+
+        if self._json:
+            headless.print_json(_json(answer, self._broken))
+            return
+        print("\n".join(_table(answer)))
+        if len(self._broken) > _SAID_ROWS:
+            headless.say(f"note: the lines of {len(self._broken) - _SAID_ROWS:,} more are in the result of --json")
+        for remark in remarks(answer.run):
+            headless.say(f"note: {remark}")
+
+
+def _json(answer: Conclusion, broken: list[BrokenRow]) -> dict[str, Any]:
+    """The result in one object; F1 is null where there are no labels."""
+    scores = asdict(answer)
+    run = scores.pop("run")
+    first = {
+        "task": run["task"],
+        "n": run["n"],
+        "accuracy": scores["accuracy"],
+        "f1": scores.get("f1"),
+        "seconds": run["seconds"],
+    }
+    rest = {"skipped_rows": [asdict(row) for row in broken]}
+    return {**first, **{name: value for name, value in (run | scores).items() if name not in first}, **rest}
+
+
+def _table(answer: Conclusion) -> list[str]:
+    """The result for people."""
+    from core.lab.evaluation import CausalEvaluation, ClassifierEvaluation  # see _run
+    from core.text import visible  # see _run
+    from tui import evaluation_tables as tables  # see _run
+
+    lines = [tables.headline(answer.run), ""]
+    lines += [f"{tables.cell(name, 20)} {value}" for name, value in tables.score_rows(answer)]
+    if isinstance(answer, ClassifierEvaluation):
+        lines += ["", *tables.class_rows(answer)]
+        lines += ["", *tables.confusion_rows(answer)]
+        lines += ["", *tables.bin_rows(answer)]
+    elif isinstance(answer, CausalEvaluation):
+        lines += [f"{'':<20} {visible(answer.method)}"]
+    rows = tables.worst(answer)
+    if rows:
+        lines += ["", "the hardest texts" if isinstance(answer, CausalEvaluation) else "the surest mistakes"]
+    for head, texts in rows:
+        lines += [head, *(f"    {text}" for text in texts)]
+    return [line.rstrip() for line in lines]
