@@ -27,6 +27,9 @@ from core.tokenization import TextTokenizer
 PROBE_ENTRIES = 2**22
 """How many weights the speed of a precision is judged on."""
 
+_WITHOUT_CACHE = ("openai-gpt", "xlnet", "reformer")
+"""Model types that would have to read everything anew for each token."""
+
 ProgressCallback = Callable[[str, float], None]
 
 
@@ -138,6 +141,11 @@ def _transformers_causal(
         raise ModelFormatError(
             f"{resolved.name} is a {architectures[0]}, which does not continue text",
             "use starter/gpt2 or another causal model",
+        )
+    if config.get("model_type") in _WITHOUT_CACHE:
+        raise ModelFormatError(
+            f"{resolved.name} is a {architectures[0]}, which keeps no keys and values between tokens",
+            "use GPT-2 or a later model",
         )
     weight_files(resolved)
     from transformers import AutoModelForCausalLM  # costs seconds; GPT-2 does without it

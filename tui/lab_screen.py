@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import ClassVar
 
@@ -15,6 +14,7 @@ from textual.getters import query_one
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Footer, OptionList
 from textual.widgets.option_list import Option
+from textual.worker import Worker
 
 from core.client import Engine, Reply
 from core.errors import EngineError
@@ -124,8 +124,8 @@ class LabScreen(Screen[None]):
     def _take_question(self, event: LabPane.Asked) -> None:
         event.stop()
         # One question a pane: a newer one takes the older one's place.
-        ask: Callable[[], Coroutine[None, None, None]] = partial(self._ask, event.pane, event.question)
-        self.run_worker(ask, group=event.pane.LAB, exclusive=True, exit_on_error=False)
+        ask = partial(self._ask, event.pane, event.question)
+        _: Worker[None] = self.run_worker(ask, group=event.pane.LAB, exclusive=True, exit_on_error=False)
 
     # -- helpers ------------------------------------------------------------------------------------------------------
 
