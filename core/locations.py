@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from platformdirs import user_state_path
+from platformdirs import user_data_path, user_state_path
 
 _APP = "nlp-tui"
 
@@ -20,3 +20,8 @@ def state_folder() -> Path:
 def evaluations_folder() -> Path:
     """The journals of unfinished evaluations."""
     return state_folder() / "eval"
+
+
+def conversations_folder() -> Path:
+    """The conversations, one file each."""
+    return user_data_path(_APP, appauthor=False) / "conversations"

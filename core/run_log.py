@@ -9,11 +9,23 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
+from functools import cache
 from typing import Any
 
 from core.errors import InputError
-from core.protocol import BeamsAdvanced, Retuned, RunStarted, SequenceDone, TokenGenerated
-from core.records import SamplingParams
+from core.protocol import BeamsAdvanced, Event, Retuned, RunStarted, SequenceDone, TokenGenerated
+from core.records import (
+    Beam,
+    Candidate,
+    CutRule,
+    FinishReason,
+    ModelInfo,
+    PrecisionError,
+    Provenance,
+    RunStats,
+    SamplingParams,
+    StepRecord,
+)
 
 
 @dataclass(slots=True)
@@ -82,6 +94,46 @@ def event_line(event: object) -> dict[str, Any] | None:
             }
         case _:
             return None
+
+
+def line_event(value: dict[str, Any]) -> Event | None:
+    """The event that a line's object tells of, as request 0; None for objects of other kinds.
+
+    What a line does not hold of a model (its path, size and loading time) is empty; names this version does not know
+    are left out.
+
+    Raises:
+        KeyError, TypeError, ValueError, SettingError: something is missing or not what it should be.
+    """
+    match value["type"]:
+        case "run":
+            return RunStarted(
+                0, _info(value), value["prompt"], tuple(map(int, value["prompt_ids"])), params_of(value["params"])
+            )
+        case "token":
+            candidates = tuple(map(candidate_of, value["candidates"]))
+            return TokenGenerated(0, StepRecord(**{**_known(StepRecord, value), "candidates": candidates}))
+        case "beams":
+            beams = tuple(Beam(**_known(Beam, beam)) for beam in value["beams"])
+            return BeamsAdvanced(0, value["index"], beams)
+        case "retuned":
+            return Retuned(0, int(value["index"]), params_of(value["params"]))
+        case "done":
+            stats = RunStats(**_known(RunStats, value["stats"]))
+            provenance = Provenance(**{**_known(Provenance, value), "versions": tuple(value.get("versions", ()))})
+            reason = FinishReason(value["finish_reason"])
+            return SequenceDone(0, value["sequence"], reason, value["text"], tuple(value["ids"]), stats, provenance)
+        case _:
+            return None
+
+
+def candidate_of(value: dict[str, Any]) -> Candidate:
+    """A candidate from its object in a line.
+
+    Raises:
+        KeyError, TypeError, ValueError: something is missing or not what it should be.
+    """
+    return Candidate(**{**_known(Candidate, value), "cut_by": CutRule(value["cut_by"])})
 
 
 def read_lines(lines: Iterable[str], source: str) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -155,3 +207,29 @@ def _take(runs: list[LoggedRun], kind: object, value: dict[str, Any]) -> None:
         case "done":
             runs[-1].finish_reasons.append(value["finish_reason"])
             runs[-1].weights, runs[-1].tokenizer = value.get("weights", ""), value.get("tokenizer", "")
+
+
+def _info(value: dict[str, Any]) -> ModelInfo:
+    return ModelInfo(
+        name=value["model"],
+        source=value.get("source", ""),
+        path="",
+        architecture="",
+        parameters=0,
+        n_positions=value.get("n_positions", 0),
+        vocab_size=0,
+        device=value["device"],
+        dtype=value["dtype"],
+        load_s=0.0,
+        error=PrecisionError(**_known(PrecisionError, value.get("precision_error", {}))),
+    )
+
+
+@cache
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(one.name for one in fields(kind))
+
+
+def _known(kind: type[Any], value: dict[str, Any]) -> dict[str, Any]:
+    """The entries of an object that a record of this kind has."""
+    return {name: value[name] for name in _names(kind) if name in value}

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +66,11 @@ class Target:
 def print_json(payload: dict[str, Any]) -> None:
     """One line of JSON on stdout, now."""
     print(to_json(payload), flush=True)
+
+
+def print_typed(answer: Answer, types: Mapping[type[Any], str]) -> None:
+    """A part of a long answer as a line of JSON whose `type` says which it is."""
+    print_json({"type": types[type(answer)], **asdict(answer)})
 
 
 def say(text: str) -> None:

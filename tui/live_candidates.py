@@ -11,6 +11,7 @@ from core.errors import EngineError
 from core.protocol import Inspect, Inspected
 from core.records import Candidate, SamplingParams
 from tui.panes.candidates import WINDOW
+from tui.runs import NO_DEPARTURE, Departure
 
 if TYPE_CHECKING:
     from tui.screen import MainScreen
@@ -28,6 +29,8 @@ class Subject:
     """Of a recorded step; empty for the prompt as typed."""
     chosen_id: int = -1
     place: str = ""
+    departure: Departure = NO_DEPARTURE
+    """Where in which run that step is."""
 
 
 class LiveCandidates:
@@ -71,7 +74,7 @@ class LiveCandidates:
     def branch(self, candidate: Candidate) -> None:
         """Let the text go on with a candidate, where the table stands."""
         subject = self._subject
-        self._screen.runs.branch(subject.prompt, subject.context_ids, candidate)
+        self._screen.runs.branch(subject.prompt, subject.context_ids, candidate, subject.departure)
 
     def begin(self) -> None:
         """The pane comes into view, or the model is there: bring it up to date."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from core.client import Engine, Reply
@@ -29,6 +29,23 @@ SPEED_S = 0.2
 """How often the speed of a run is shown anew at most."""
 
 
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """Where a run leaves an earlier one."""
+
+    parent: int = -1
+    """Index of the earlier run in `Runs.kept`; −1 when it follows none."""
+    sequence: int = 0
+    """Which of that run's sequences it leaves."""
+    branch_at: int = 0
+    """The new token it takes another one in place of; below 0 counts back from the end of the prompt."""
+    taken: Candidate | None = None
+    """The token it goes on with; None when it writes on after the last."""
+
+
+NO_DEPARTURE = Departure()
+
+
 @dataclass(slots=True)
 class KeptRun:
     """A run and everything recorded of it."""
@@ -44,6 +61,14 @@ class KeptRun:
     retunes: list[tuple[int, SamplingParams]] = field(default_factory=list)
     """Other settings, each with the first new token they chose."""
     ends: list[SequenceDone] = field(default_factory=list)
+    parent: int = -1
+    """Index in `Runs.kept` of the run it leaves; −1 when it follows none."""
+    branch_at: int = 0
+    """The parent's new token it took another one in place of; below 0 counts back from the end of the prompt."""
+    parent_sequence: int = 0
+    """Which of the parent's sequences it leaves."""
+    taken: Candidate | None = None
+    """The token it went on with; None when it wrote on after the last, and when that is not known."""
 
     def params_at(self, index: int) -> SamplingParams:
         """The settings that chose new token `index`."""
@@ -72,6 +97,7 @@ class Runs:
         truncate: bool = False,
         prompt_ids: tuple[int, ...] = (),
         params: SamplingParams | None = None,
+        departure: Departure = NO_DEPARTURE,
     ) -> None:
         """Begin a run, in a new turn or going on in one that is there.
 
@@ -81,6 +107,7 @@ class Runs:
             truncate: use the end of a prompt that is too long.
             prompt_ids: read exactly these tokens.
             params: the settings; None takes those of the sampling pane.
+            departure: where it leaves an earlier run.
         """
         screen = self._screen
         if screen.run is not None:
@@ -91,18 +118,26 @@ class Runs:
         self._turn = turn
         target, settings = screen.target, params or self._new_params()
         request = Generate(0, target.model, prompt, settings, target.device, target.dtype, truncate, prompt_ids)
-        screen.run_worker(self._run(request, turn), group="generate", exclusive=True, exit_on_error=False)
+        work = self._run(request, turn, departure)
+        screen.run_worker(work, group="generate", exclusive=True, exit_on_error=False)
 
-    def branch(self, prompt: str, context_ids: tuple[int, ...], candidate: Candidate) -> None:
+    def branch(
+        self,
+        prompt: str,
+        context_ids: tuple[int, ...],
+        candidate: Candidate,
+        departure: Departure = NO_DEPARTURE,
+    ) -> None:
         """Go on with a candidate in the place of what was, or would be, drawn.
 
         Args:
             prompt: the text before it, as it is shown.
             context_ids: the tokens before it; empty where `prompt` is still to be tokenised.
             candidate: the token to go on with.
+            departure: the place in an earlier run that the tokens before it are taken from.
         """
-        text = prompt + candidate.text
-        self.start(text, prompt_ids=(*context_ids, candidate.id) if context_ids else ())
+        ids = (*context_ids, candidate.id) if context_ids else ()
+        self.start(prompt + candidate.text, prompt_ids=ids, departure=replace(departure, taken=candidate))
 
     def again(self) -> None:
         """Run the last prompt anew."""
@@ -112,27 +147,32 @@ class Runs:
     def go_on(self) -> None:
         """Let the model write on after its last answer."""
         if self._turn is not None and self._turn.text.strip():
-            self.start(self._turn.text, self._turn)
+            self.start(self._turn.text, self._turn, departure=self._end_of(self._turn))
 
     def retune(self, params: SamplingParams) -> None:
         """Let the run under way go on with other settings."""
         if self._screen.run is not None:
             self._screen.run.retune(params)
 
+    def _end_of(self, turn: Turn) -> Departure:
+        """Where a run departs that writes on after a turn."""
+        places = [place for place, run in enumerate(self.kept) if run.turn is turn]
+        return Departure(places[-1], 0, len(self.kept[places[-1]].steps[0])) if places else NO_DEPARTURE
+
     def _new_params(self) -> SamplingParams:
         sampling = self._screen.sampling
         seed = sampling.fixed_seed
         return sampling.params.changed(seed=secrets.randbelow(2**31) if seed is None else seed)
 
-    async def _run(self, request: Generate, turn: Turn) -> None:
+    async def _run(self, request: Generate, turn: Turn, departure: Departure) -> None:
         """Stream one run into a turn."""
         screen = self._screen
         try:
             screen.run = reply = await self._engine.send(request)
-            await self._stream(reply, turn, request.params)
+            await self._stream(reply, turn, request.params, departure)
         except PromptTooLongError as error:
             screen.run = None
-            await self._offer_truncation(error, request.prompt, turn)
+            await self._offer_truncation(error, request.prompt, turn, departure)
         except EngineError as error:
             turn.note(str(error), failed=True)
             screen.say_failure(error)
@@ -141,7 +181,7 @@ class Runs:
         finally:
             screen.run = None
 
-    async def _stream(self, reply: Reply, turn: Turn, params: SamplingParams) -> None:
+    async def _stream(self, reply: Reply, turn: Turn, params: SamplingParams, departure: Departure) -> None:
         screen = self._screen
         shown_s, first_s, count = 0.0, 0.0, 0
         kept: KeptRun | None = None
@@ -150,9 +190,7 @@ class Runs:
                 case Progress():
                     screen.say(f"loading {event.fraction:.0%} {event.stage}")
                 case RunStarted():
-                    steps: list[list[StepRecord]] = [[] for _ in range(params.num_return_sequences)]
-                    kept = KeptRun(turn, event.prompt, event.prompt_ids, event.params, event.info, steps)
-                    self.kept.append(kept)
+                    kept = self._keep(event, turn, departure)
                     screen.show_model(event.info)
                     turn.begin(params.num_return_sequences, describe_way(params))
                     screen.say("generating")
@@ -177,6 +215,15 @@ class Runs:
                     turn.finish(event.sequence, event.text)
         self._conclude(turn, kept)
 
+    def _keep(self, event: RunStarted, turn: Turn, departure: Departure) -> KeptRun:
+        """Begin the record of a run."""
+        steps: list[list[StepRecord]] = [[] for _ in range(event.params.num_return_sequences)]
+        kept = KeptRun(turn, event.prompt, event.prompt_ids, event.params, event.info, steps)
+        kept.parent, kept.parent_sequence = departure.parent, departure.sequence
+        kept.branch_at, kept.taken = departure.branch_at, departure.taken
+        self.kept.append(kept)
+        return kept
+
     def _conclude(self, turn: Turn, kept: KeptRun | None) -> None:
         """Say how the run ended."""
         screen = self._screen
@@ -189,10 +236,10 @@ class Runs:
         screen.status.context = f"{end.stats.context_used:,} / {end.stats.n_positions:,}"
         turn.note(f"{describe_ending(end.finish_reason, end.stats)} · {describe_way(kept.params)}")
 
-    async def _offer_truncation(self, error: PromptTooLongError, prompt: str, turn: Turn) -> None:
+    async def _offer_truncation(self, error: PromptTooLongError, prompt: str, turn: Turn, departure: Departure) -> None:
         screen = self._screen
         screen.say("ready")
         turn.note(error.message, failed=True)
         question = f"{error.message}. The model can read the end of it."
         if await screen.app.push_screen_wait(ChoiceDialog(question, "Use its end", "Back to the prompt")):
-            screen.call_later(self.start, prompt, turn, truncate=True)
+            screen.call_later(self.start, prompt, turn, truncate=True, departure=departure)

@@ -109,7 +109,7 @@ class MainScreen(Screen[None]):
         self._restarts_left = RESTARTS
         self._live_tokens = LiveTokens(self)
         self._live_candidates = LiveCandidates(self, engine)
-        self._xray = Xray(self, engine, self._live_candidates)
+        self.xray = Xray(self, engine, self._live_candidates)
 
     def compose(self) -> ComposeResult:
         """All panes; the style sheet arranges them."""
@@ -201,7 +201,7 @@ class MainScreen(Screen[None]):
         if self.has_class("-ribbon") and self.ribbon.has_focus_within:
             self.action_back()
             return
-        if not self._xray.open():
+        if not self.xray.open():
             self.notify("Run a prompt first; F9 then shows it token by token.", markup=False)
             return
         self.add_class("-ribbon", "-candidates")
@@ -211,7 +211,7 @@ class MainScreen(Screen[None]):
     @on(RibbonView.TokenSelected)
     def _look_at(self, event: RibbonView.TokenSelected) -> None:
         event.stop()
-        self._xray.look_at(event.token)
+        self.xray.look_at(event.token)
 
     @on(RibbonView.ListRequested)
     def _go_to_candidates(self, event: RibbonView.ListRequested) -> None:
@@ -222,7 +222,7 @@ class MainScreen(Screen[None]):
     @on(RibbonView.OtherRunRequested)
     def _other_run(self, event: RibbonView.OtherRunRequested) -> None:
         event.stop()
-        self._xray.step(event.runs, event.sequences)
+        self.xray.step(event.runs, event.sequences)
 
     def action_run_again(self) -> None:
         """Run the last prompt anew."""

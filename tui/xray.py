@@ -11,7 +11,7 @@ from core.protocol import Scored, ScoreTokens
 from core.records import StepRecord, TokenScore
 from tui.live_candidates import LiveCandidates, Subject
 from tui.ribbon import RibbonToken
-from tui.runs import KeptRun
+from tui.runs import Departure, KeptRun
 
 if TYPE_CHECKING:
     from tui.screen import MainScreen
@@ -37,6 +37,15 @@ class Xray:
         self._show(kept[-1], 0, cursor=len(kept[-1].prompt_ids))
         return True
 
+    @property
+    def shown(self) -> tuple[KeptRun, int] | None:
+        """The run that is looked at and which of its sequences; None before the first look."""
+        return None if self._run is None else (self._run, self._sequence)
+
+    def show(self, run: KeptRun, sequence: int, index: int) -> None:
+        """Show a sequence of a kept run, the cursor on its new token `index`."""
+        self._show(run, sequence, cursor=len(run.prompt_ids) + index)
+
     def step(self, runs: int, sequences: int) -> None:
         """Show a neighbouring run, or another sequence of this one."""
         kept = self._screen.runs.kept
@@ -60,9 +69,12 @@ class Xray:
             return
         ids = (*run.prompt_ids, *(step.id for step in run.steps[self._sequence]))
         text = "".join(step.text for step in run.steps[self._sequence][: max(0, token.index)])
-        prompt = run.prompt + text if token.index >= 0 else ""
+        scores = self._scores.get((run.info.name, run.prompt_ids), ())
+        prompt = run.prompt + text if token.index >= 0 else "".join(score.text for score in scores[:place])
         where = f"new token {token.index + 1}" if token.index >= 0 else f"token {place + 1} of the prompt"
-        self._candidates.look_at(Subject(prompt, ids[:place], token.id, where), run.params_at(max(0, token.index)))
+        departure = Departure(self._screen.runs.kept.index(run), self._sequence, token.index)
+        subject = Subject(prompt, ids[:place], token.id, where, departure)
+        self._candidates.look_at(subject, run.params_at(max(0, token.index)))
 
     def _show(self, run: KeptRun, sequence: int, *, cursor: int) -> None:
         self._run, self._sequence = run, sequence

@@ -79,7 +79,10 @@ def load_trainable(
     tokenizer = load_tokenizer(resolved)
     if tokenizer.cls_token_id is None or tokenizer.pad_token_id is None:
         raise _no_encoder(resolved, "has no [CLS] or no padding token")
-    names = {"id2label": dict(enumerate(labels)), "label2id": {label: place for place, label in enumerate(labels)}}
+    names: dict[str, Any] = {
+        "id2label": dict(enumerate(labels)),
+        "label2id": {label: place for place, label in enumerate(labels)},
+    }
     with seeded(seed, torch.device("cpu")):
         model = from_pretrained(
             auto_class(Head.CLASSIFIER),

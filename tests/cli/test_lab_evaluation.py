@@ -133,7 +133,7 @@ def stop(options: tuple[str, ...], folder: Path, journals: Path, how: signal.Sig
 def test_a_stopped_and_a_killed_evaluation_go_on_where_they_were(
     classifier_folder: Path, tmp_path: Path, state_folder: Path
 ) -> None:
-    rows = 600
+    rows = 300
     write_rows(tmp_path, rows)
     options = ("eval", "sentiment", "dev.tsv", "--model", str(classifier_folder), "--batch-size", "1", "--json")
     code, printed, said = stop(options, tmp_path, state_folder, signal.SIGINT)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from core.registry import DEFAULT_MASKED_LM
@@ -79,7 +78,7 @@ def _print_json(answer: Answer) -> None:
         lab.FinetunePaused: "paused",
         lab.Finetuned: "done",
     }
-    headless.print_json({"type": types[type(answer)], **asdict(answer)})
+    headless.print_typed(answer, types)
 
 
 def _say(answer: Answer) -> None:

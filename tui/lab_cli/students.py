@@ -146,7 +146,7 @@ def _print_json(answer: Answer) -> None:
         lab.DistilPaused: "paused",
         lab.Distilled: "done",
     }
-    headless.print_json({"type": types[type(answer)], **asdict(answer)})
+    headless.print_typed(answer, types)
 
 
 def _say(answer: Answer) -> None:

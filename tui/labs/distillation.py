@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from statistics import median
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.getters import query_one
@@ -27,29 +24,24 @@ from core.lab.distillation import (
 from core.registry import DEFAULT_MASKED_LM
 from tui.bars import bar
 from tui.curve import curve
-from tui.lab_pane import LabPane
 from tui.number_field import NumberField
+from tui.training_pane import TrainingPane
 
 if TYPE_CHECKING:
     from core.lab.catalogue import Answer, Question
 
 CURVE_CELLS, CURVE_ROWS = 46, 4
 MEASURED_SHOWN = 3
-PAINT_EVERY_S = 0.1
 RECENT_STEPS = 9
 """How many steps the time to go is judged by."""
 
 
-class DistillationPane(LabPane):
+class DistillationPane(TrainingPane):
     """A teacher and a text in; a student that learns, and perhaps its folder, out."""
 
     LAB = "distil"
     TITLE = "Live distillation"
     MODELS: ClassVar[dict[str, str]] = {"teacher": DEFAULT_MASKED_LM}
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+r", "start", "Distil", tooltip="Start a new student; Esc stops it", priority=True),
-        Binding("ctrl+g", "go_on", "Go on", tooltip="Go on with the run that was stopped", priority=True),
-    ]
     HELP = """\
 # Live distillation
 
@@ -76,13 +68,10 @@ speed of yours in *Teacher & student*, and measure both models' quality with `nl
 
     def __init__(self) -> None:
         super().__init__()
-        self._wanted = ""
-        """The key that was pressed; empty when nothing is to be asked."""
         self._started: DistilStarted | None = None
         self._steps: list[DistilStep] = []
         self._measured: list[DistilMeasured] = []
         self._done: Distilled | None = None
-        self._painted_at = 0.0
 
     def compose_body(self) -> ComposeResult:
         """The text, the settings in a row, the folder, the course of the learning."""
@@ -102,12 +91,9 @@ speed of yours in *Teacher & student*, and measure both models' quality with `nl
         with VerticalScroll(can_focus=False):
             yield Static("", id="distil-answer")
 
-    def question(self) -> Question | None:
-        """Ask when a key was pressed for it."""
-        wanted, self._wanted = self._wanted, ""
-        if not wanted:
-            return None
-        question = Distil(
+    def training_question(self, *, resume: bool) -> Question:
+        """Ask about the fields as they are."""
+        return Distil(
             teacher=self.model("teacher"),
             text=self.text.text if self.text.text.strip() else "",
             steps=_whole(self.steps),
@@ -115,10 +101,8 @@ speed of yours in *Teacher & student*, and measure both models' quality with `nl
             temperature=self.temperature.number(),
             seed=_whole(self.seed),
             save_to=self.folder.value.strip(),
-            resume=wanted == "go on",
+            resume=resume,
         )
-        self._clear()
-        return question
 
     def show_answer(self, answer: Answer) -> None:
         """Add a part to the course of the learning."""
@@ -127,8 +111,8 @@ speed of yours in *Teacher & student*, and measure both models' quality with `nl
                 self._started = answer
             case DistilStep():
                 self._steps.append(answer)
-                if time.monotonic() - self._painted_at < PAINT_EVERY_S:
-                    return
+                self.paint_soon()
+                return
             case DistilMeasured():
                 self._measured.append(answer)
             case Distilled():
@@ -137,40 +121,15 @@ speed of yours in *Teacher & student*, and measure both models' quality with `nl
             case DistilPaused():
                 on = "; ctrl+g goes on from there" if answer.checkpoint else ""
                 self.show_note(f"stopped at step {answer.step} of {answer.steps}{on}")
-        self._paint()
+        self.paint_now()
 
-    def show_end(self) -> None:
-        """Paint the last steps, too."""
-        self._paint()
-
-    def action_start(self) -> None:
-        """Start a new student."""
-        self._want("start")
-
-    def action_go_on(self) -> None:
-        """Go on from the checkpoint."""
-        self._want("go on")
-
-    @on(Input.Submitted)
-    def _say_how(self, event: Input.Submitted) -> None:
-        event.stop()
-        if not self.has_class("-busy"):
-            self.show_note("ctrl+r starts a new student")
-
-    def _want(self, wanted: str) -> None:
-        if self.has_class("-busy"):
-            self.show_note("it is learning; Esc stops it")
-            return
-        self._wanted = wanted
-        self.ask()
-
-    def _clear(self) -> None:
+    def clear(self) -> None:
+        """Forget the course of the last training."""
         self._started = self._done = None
         self._steps, self._measured = [], []
-        self._paint()
 
-    def _paint(self) -> None:
-        self._painted_at = time.monotonic()
+    def paint(self) -> None:
+        """Paint the course so far."""
         parts: list[Content] = []
         if self._started is not None:
             parts.append(_start_line(self._started))

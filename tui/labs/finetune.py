@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.getters import query_one
@@ -28,27 +26,22 @@ from core.text import visible
 from tui.bars import bar
 from tui.check import Check
 from tui.curve import curve
-from tui.lab_pane import LabPane
 from tui.number_field import NumberField
+from tui.training_pane import TrainingPane
 
 if TYPE_CHECKING:
     from core.lab.catalogue import Answer, Question
 
 CURVE_CELLS, CURVE_ROWS = 46, 4
 LABELS_SHOWN, MEASURED_SHOWN = 5, 3
-PAINT_EVERY_S = 0.1
 
 
-class FinetunePane(LabPane):
+class FinetunePane(TrainingPane):
     """A file, a task and a folder in; a model folder out."""
 
     LAB = "finetune"
     TITLE = "Fine-tune"
     MODELS: ClassVar[dict[str, str]] = {"model": DEFAULT_MASKED_LM}
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+r", "start", "Train", tooltip="Start training; Esc stops it", priority=True),
-        Binding("ctrl+g", "go_on", "Go on", tooltip="Go on with the run that was stopped", priority=True),
-    ]
     HELP = """\
 # Fine-tune
 
@@ -73,14 +66,11 @@ options of the command `nlp-tui finetune`.
 
     def __init__(self) -> None:
         super().__init__()
-        self._wanted = ""
-        """The key that was pressed; empty when nothing is to be asked."""
         self._started: FinetuneStarted | None = None
         self._last: FinetuneStep | None = None
         self._losses: list[float] = []
         self._measured: list[FinetuneMeasured] = []
         self._done: Finetuned | None = None
-        self._painted_at = 0.0
 
     def compose_body(self) -> ComposeResult:
         """The file, the folder, the settings in a row, the course of the training."""
@@ -96,11 +86,8 @@ options of the command `nlp-tui finetune`.
         with VerticalScroll(can_focus=False):
             yield Static("", id="finetune-answer")
 
-    def question(self) -> Question | None:
-        """Ask when a key was pressed for it."""
-        wanted, self._wanted = self._wanted, ""
-        if not wanted:
-            return None
+    def training_question(self, *, resume: bool) -> Question:
+        """Ask about the fields as they are."""
         if not self.file.value.strip():
             raise InputError("the file is missing", "name a TSV, CSV or JSON Lines file with texts and labels")
         if not self.out.value.strip():
@@ -108,29 +95,27 @@ options of the command `nlp-tui finetune`.
         epochs = self.epochs.number()
         if not epochs.is_integer():
             raise InputError(f"epochs must be a whole number, got {epochs:g}", "the up and down keys change it by one")
-        question = Finetune(
+        return Finetune(
             model=self.model(),
             path=self.file.value.strip(),
             task=FinetuneTask.SIMILAR if self.pairs.value else FinetuneTask.SENTIMENT,
             out=self.out.value.strip(),
             epochs=int(epochs),
-            resume=wanted == "go on",
+            resume=resume,
             overwrite=self.overwrite.value,
         )
-        self._clear()
-        return question
 
     def show_answer(self, answer: Answer) -> None:
         """Add a part to the course of the training."""
         match answer:
             case FinetuneStarted():
-                self._clear()
+                self.clear()
                 self._started = answer
             case FinetuneStep():
                 self._last = answer
                 self._losses.append(answer.loss)
-                if time.monotonic() - self._painted_at < PAINT_EVERY_S:
-                    return
+                self.paint_soon()
+                return
             case FinetuneMeasured():
                 self._measured.append(answer)
             case Finetuned():
@@ -138,45 +123,20 @@ options of the command `nlp-tui finetune`.
                 self.show_note("")
             case FinetunePaused():
                 self.show_note(f"stopped at step {answer.step} of {answer.steps}; ctrl+g goes on from there")
-        self._paint()
-
-    def show_end(self) -> None:
-        """Paint the last steps, too."""
-        self._paint()
-
-    def action_start(self) -> None:
-        """Start training."""
-        self._want("start")
-
-    def action_go_on(self) -> None:
-        """Go on from the checkpoint."""
-        self._want("go on")
+        self.paint_now()
 
     @on(Input.Changed)
     @on(Checkbox.Changed)
     def _keep_change(self, event: Input.Changed | Checkbox.Changed) -> None:
         event.stop()
 
-    @on(Input.Submitted)
-    def _say_how(self, event: Input.Submitted) -> None:
-        event.stop()
-        if not self.has_class("-busy"):
-            self.show_note("ctrl+r starts training")
-
-    def _want(self, wanted: str) -> None:
-        if self.has_class("-busy"):
-            self.show_note("it is training; Esc stops it")
-            return
-        self._wanted = wanted
-        self.ask()
-
-    def _clear(self) -> None:
+    def clear(self) -> None:
+        """Forget the course of the last training."""
         self._started = self._last = self._done = None
         self._losses, self._measured = [], []
-        self._paint()
 
-    def _paint(self) -> None:
-        self._painted_at = time.monotonic()
+    def paint(self) -> None:
+        """Paint the course so far."""
         parts: list[Content] = []
         if self._started is not None:
             parts.append(_start_lines(self._started))
