@@ -18,7 +18,7 @@ CHECKS: dict[str, list[str]] = {
     "ruff check": ["-m", "ruff", "check", "."],
     "mypy": ["-m", "mypy"],
     "import rules": ["-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"],
-    "pytest": ["-m", "pytest"],
+    "pytest": ["-m", "pytest", "--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile"],
 }
 """Arguments for this interpreter, by the name of the check."""
 
