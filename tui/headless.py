@@ -10,9 +10,9 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from core.client import EngineClient, Reply
 from core.errors import EngineError
@@ -203,26 +203,44 @@ def ask(question: Question, target: Target, take: Callable[[Answer], None]) -> i
     return converse(Ask(0, question, target.device, target.dtype), take_event)
 
 
-def converse(request: Work, take: Callable[[object], None]) -> int:
+Take: TypeAlias = Callable[[object], None]
+"""Takes the events of a request as they come, progress aside."""
+
+
+def converse(request: Work, take: Take) -> int:
     """Send one request, hand its events to `take`, and return the exit code; ctrl+c ends it cleanly."""
+    return converse_in_turn([(request, take)])
+
+
+def converse_in_turn(exchanges: Iterable[tuple[Work, Take]]) -> int:
+    """Send requests one after the other to one engine; the next one is asked for when the last is answered.
+
+    Args:
+        exchanges: each request with what takes its events; nothing more is taken from it after a ctrl+c.
+
+    Returns:
+        The exit code.
+    """
 
     async def conversation() -> int:
-        client = EngineClient()
-        interrupted = False
+        client, interrupted = EngineClient(), False
         try:
-            reply = await client.send(request)
+            for request, take in exchanges:
+                reply = await client.send(request)
 
-            def interrupt() -> None:
-                nonlocal interrupted
-                interrupted = True
-                reply.cancel()
+                def interrupt(reply: Reply = reply) -> None:
+                    nonlocal interrupted
+                    interrupted = True
+                    reply.cancel()
 
-            with contextlib.suppress(NotImplementedError):  # no signal handlers in this kind of event loop
-                asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupt)
-            await _take_all(reply, take)
+                with contextlib.suppress(NotImplementedError):  # no signal handlers in this kind of event loop
+                    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupt)
+                await _take_all(reply, take)
+                if interrupted:
+                    return EXIT_INTERRUPTED
         finally:
             await client.close()
-        return EXIT_INTERRUPTED if interrupted else 0
+        return 0
 
     return _run(conversation())
 
@@ -231,7 +249,7 @@ def _run(conversation: Coroutine[Any, Any, int]) -> int:
     return asyncio.run(conversation)
 
 
-async def _take_all(reply: Reply, take: Callable[[object], None]) -> None:
+async def _take_all(reply: Reply, take: Take) -> None:
     shows_progress = sys.stderr.isatty()
     async for event in reply:
         if isinstance(event, Progress):

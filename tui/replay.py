@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from core.errors import EngineError, InputError
@@ -10,7 +12,7 @@ from core.protocol import Generate, SequenceDone, TokenGenerated
 from core.records import ScheduledParams
 from core.registry import resolve, weight_files
 from core.run_log import LoggedRun, LoggedToken, read_runs
-from tui.headless import converse, print_json, say
+from tui.headless import converse_in_turn, print_json, say
 
 TOLERANCE = 1e-4
 """How far a log-probability or final probability may move on another machine before it counts as different."""
@@ -67,13 +69,16 @@ def replay(path: str, as_json: bool) -> int:
         EngineError: it cannot be read, or a run cannot be repeated here.
     """
     runs = _read(path)
-    worst = 0
-    for number, run in enumerate(runs, start=1):
-        code = _replay_one(number, run, as_json)
-        if code > 1:  # interrupted
-            return code
-        worst = max(worst, code)
-    return worst
+    different: list[int] = []
+
+    def exchanges() -> Iterator[tuple[Generate, Callable[[object], None]]]:
+        for number, run in enumerate(runs, start=1):
+            repetition = Repetition()
+            yield _request(run), partial(_take, repetition, _by_sequence(run))
+            if _report(number, run, repetition, as_json):
+                different.append(number)
+
+    return converse_in_turn(exchanges()) or (1 if different else 0)
 
 
 def _read(path: str) -> list[LoggedRun]:
@@ -90,12 +95,9 @@ def _read(path: str) -> list[LoggedRun]:
     return runs
 
 
-def _replay_one(number: int, run: LoggedRun, as_json: bool) -> int:
+def _request(run: LoggedRun) -> Generate:
     weight_files(resolve(run.model))
-    recorded: dict[int, list[LoggedToken]] = {}
-    for token in run.tokens:
-        recorded.setdefault(token.sequence, []).append(token)
-    request = Generate(
+    return Generate(
         id=0,
         model=run.model,
         prompt=run.prompt,
@@ -106,17 +108,24 @@ def _replay_one(number: int, run: LoggedRun, as_json: bool) -> int:
         schedule=tuple(ScheduledParams(index, params) for index, params in run.retunes),
         trace=bool(run.weights),
     )
-    repetition = Repetition()
 
-    def take(event: object) -> None:
-        if isinstance(event, TokenGenerated):
-            repetition.take(recorded, event)
-        elif isinstance(event, SequenceDone):
-            repetition.weights = event.provenance.weights
 
-    code = converse(request, take)
-    if code:
-        return code
+def _by_sequence(run: LoggedRun) -> dict[int, list[LoggedToken]]:
+    recorded: dict[int, list[LoggedToken]] = {}
+    for token in run.tokens:
+        recorded.setdefault(token.sequence, []).append(token)
+    return recorded
+
+
+def _take(repetition: Repetition, recorded: dict[int, list[LoggedToken]], event: object) -> None:
+    if isinstance(event, TokenGenerated):
+        repetition.take(recorded, event)
+    elif isinstance(event, SequenceDone):
+        repetition.weights = event.provenance.weights
+
+
+def _report(number: int, run: LoggedRun, repetition: Repetition, as_json: bool) -> str:
+    """Say how a run came out; returns the first difference, empty when there is none."""
     if not repetition.difference and repetition.compared < len(run.tokens):
         repetition.difference = f"the run ends after {repetition.compared} tokens, {len(run.tokens)} were recorded"
     same_weights = not run.weights or run.weights == repetition.weights
@@ -135,4 +144,4 @@ def _replay_one(number: int, run: LoggedRun, as_json: bool) -> int:
         print(f"run {number}: {repetition.difference or f'identical ({repetition.compared} tokens)'}")
     if not same_weights:
         say(f"note: the weights of {run.model} are not those of the record (SHA-256 {repetition.weights[:12]}…)")
-    return 1 if repetition.difference else 0
+    return repetition.difference
