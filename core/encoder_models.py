@@ -21,6 +21,7 @@ from core.loading import ProgressCallback, from_pretrained, gpt2_only, load_fail
 from core.precision import choose_layers
 from core.records import ModelInfo
 from core.registry import ResolvedModel, read_config, weight_files, weight_map
+from core.weight_checks import check_vocabulary
 
 
 class Head(StrEnum):
@@ -96,15 +97,24 @@ def load_encoder(
     progress("reading the weights", 0.7)
     model, parameters, actual = _model(head, resolved, device, precision)
     tokenizer = load_tokenizer(resolved)
-    if len(tokenizer) > model.config.vocab_size:
-        raise ModelFormatError(
-            f"the tokenizer of {resolved.name} has {len(tokenizer)} entries, the model {model.config.vocab_size}",
-            "tokenizer and weights do not belong together",
-        )
+    check_vocabulary(resolved.name, len(tokenizer), model.config.vocab_size)
     labels = tuple(model.config.id2label[index] for index in range(model.config.num_labels))
     progress("ready", 1.0)
     info = model_info(resolved, config, parameters, positions(config), model.config.vocab_size, device, actual, began)
     return LoadedEncoder(model, tokenizer, info, labels if head is Head.CLASSIFIER else ())
+
+
+def comparing_head(model: ResolvedModel) -> Head:
+    """What a model compares sentences with: its classification head, or the states of an encoder that has none.
+
+    Raises:
+        ModelFormatError: as `registry.read_config`.
+    """
+    config = read_config(model)
+    architecture = str((config.get("architectures") or ["none"])[0])
+    other = ("ForSequenceClassification", "ForCausalLM", "LMHeadModel", "GPT2Model", "none")
+    is_encoder = not architecture.endswith(other) and not config.get("is_encoder_decoder")
+    return Head.STATES if is_encoder else Head.CLASSIFIER
 
 
 def two_labelled(loaded: LoadedEncoder) -> LoadedEncoder:

@@ -15,7 +15,7 @@ from core.linear import Factory, Linear
 BATCH = 32
 """How many texts go through an encoder at once."""
 
-_SHARABLE = re.compile(r"(^|\.)embeddings$|\.layer\.\d+$")
+_SHARABLE = re.compile(r"(^|\.)(embeddings|layer\.\d+)$")
 """The names of modules that models may have in common."""
 
 _shared: WeakValueDictionary[tuple[Path, str, str], nn.Module] = WeakValueDictionary()

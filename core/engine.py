@@ -13,6 +13,7 @@ from core.choosing import rank_candidates
 from core.decoding import Decoder, PrefixCache, Retuning, SequenceEnd, fit_prompt, read_prompt
 from core.device import use_all_cores
 from core.encoder_models import Head, LoadedEncoder, two_labelled
+from core.gguf_conversion import ready
 from core.inspection import Inspector, score_tokens
 from core.loading import LoadedCausal, ProgressCallback
 from core.protocol import (
@@ -40,6 +41,7 @@ from core.protocol import (
     Work,
 )
 from core.provenance import provenance
+from core.reading import Reading, read_in
 from core.records import NOT_TRACED, ModelInfo, SamplingParams
 from core.registry import read_config, resolve
 from core.shelf import Shelf
@@ -57,7 +59,7 @@ class Engine:
     def __init__(self, emit: Callable[[Event], None]) -> None:
         use_all_cores()
         self._emit = emit
-        self._shelf = Shelf()
+        self._shelf = Shelf(self._forget_contexts)
         self._prefix: PrefixCache | None = None
         self._inspector: Inspector | None = None
         self._warm_up = import_in_pieces()
@@ -72,7 +74,8 @@ class Engine:
             case Next() | Inspect() | ScoreTokens():
                 return self._shelf.holds_causal(request.model, request.device, request.dtype)
             case Compare():
-                return self._shelf.holds_encoder(Head.CLASSIFIER, request.model, request.device, request.dtype)
+                where = (request.model, request.device, request.dtype)
+                return any(self._shelf.holds_encoder(head, *where) for head in (Head.CLASSIFIER, Head.STATES))
             case Ask(question=question, device=device, dtype=dtype):
                 return is_short(question, self._shelf, device, dtype)
             case _:
@@ -110,40 +113,40 @@ class Engine:
                     self._emit(Scored(request.id, scores))
                 self._emit(Done(request.id))
             case Compare():
-                self._emit(Compared(request.id, compare(self._classifier(request), request.first, request.second)))
+                loaded = self._desk(request, should_stop, between_tokens).comparer(request.model)
+                self._emit(Compared(request.id, compare(loaded, request.first, request.second)))
             case Ask():
-                desk = Desk(
-                    self._shelf,
-                    request.device,
-                    request.dtype,
-                    self._progress(request),
-                    should_stop,
-                    between_tokens,
-                )
+                desk = self._desk(request, should_stop, between_tokens)
                 for part in answer(desk, request.question):
                     self._emit(Answered(request.id, part))
                 self._emit(Done(request.id))
+
+    def _desk(
+        self, request: Compare | Ask, should_stop: Callable[[], bool], between_tokens: Callable[[], None]
+    ) -> Desk:
+        where = (request.device, request.dtype)
+        return Desk(self._shelf, *where, self._progress(request), should_stop, between_tokens)
 
     def _progress(self, request: Work) -> ProgressCallback:
         return lambda stage, fraction: self._emit(Progress(request.id, stage, fraction))
 
     def _load(self, request: Load) -> ModelInfo:
-        architectures = read_config(resolve(request.model)).get("architectures") or ["none"]
+        architectures = read_config(ready(request.model, self._progress(request))).get("architectures") or ["none"]
         if str(architectures[0]).endswith("ForSequenceClassification"):
             return self._classifier(request).info
         return self._loaded_causal(request).info
 
-    def _classifier(self, request: Load | Compare) -> LoadedEncoder:
+    def _classifier(self, request: Load) -> LoadedEncoder:
         where = (request.model, request.device, request.dtype)
         return two_labelled(self._shelf.encoder(Head.CLASSIFIER, *where, self._progress(request)))
 
     def _loaded_causal(self, request: Load | Generate | Next | Inspect | ScoreTokens) -> LoadedCausal:
         where = (request.model, request.device, request.dtype)
-        loaded, fresh = self._shelf.causal(*where, self._progress(request))
-        if fresh:
-            self._prefix = None
-            self._inspector = Inspector(loaded)
-        return loaded
+        return self._shelf.causal(*where, self._progress(request))[0]
+
+    def _forget_contexts(self) -> None:
+        """The causal model goes: what was read with it goes, too, and with that its memory."""
+        self._prefix = self._inspector = None
 
     def _take_prefix(self, loaded: LoadedCausal) -> PrefixCache:
         """The cache of the last prompt, now the caller's alone; a new one when it is in use."""
@@ -159,10 +162,15 @@ class Engine:
     ) -> None:
         loaded = self._loaded_causal(request)
         began = time.perf_counter()  # loading has progress of its own and is no part of the time to the first token
-        all_ids = list(request.prompt_ids) or loaded.tokenizer.ids(request.prompt)
+        if request.prompt_ids:
+            reading = Reading(list(request.prompt_ids))
+        else:
+            reading = read_in(loaded, request.prompt, request.chat, request.earlier, request.params.max_new_tokens)
+        all_ids = [*reading.ids, *request.begun_ids]
         ids = fit_prompt(all_ids, loaded, request.params, truncate=request.truncate)
         prompt = request.prompt if len(ids) == len(all_ids) else loaded.tokenizer.decode(ids)
-        self._emit(RunStarted(request.id, loaded.info, prompt, tuple(ids), request.params))
+        how = (reading.is_chat, reading.earlier_read)
+        self._emit(RunStarted(request.id, loaded.info, prompt, tuple(ids), request.params, *how))
         prefix = self._take_prefix(loaded)
         scheduled = {step.index: step.params for step in request.schedule}
 
@@ -194,8 +202,9 @@ class Engine:
 
     def _inspect(self, request: Inspect) -> None:
         loaded = self._loaded_causal(request)
-        assert self._inspector is not None
-        ids = list(request.context_ids) or loaded.tokenizer.ids(request.prompt)
+        if self._inspector is None:
+            self._inspector = Inspector(loaded)
+        ids = list(request.context_ids) or read_in(loaded, request.prompt, request.chat, request.earlier).ids
         ids = fit_prompt(ids, loaded, request.params.changed(max_length=0), truncate=True)
         held = self._inspector.holds(ids)
         prefix = PrefixCache(loaded.model.new_cache()) if held else self._take_prefix(loaded)
@@ -207,7 +216,7 @@ class Engine:
 
     def _next(self, request: Next) -> None:
         loaded = self._loaded_causal(request)
-        all_ids = loaded.tokenizer.ids(request.prompt)
+        all_ids = read_in(loaded, request.prompt, request.chat).ids
         ids = fit_prompt(all_ids, loaded, request.params, truncate=request.truncate)
         prefix = self._take_prefix(loaded)
         logits = read_prompt(loaded, ids, prefix)[0]

@@ -37,6 +37,14 @@ class ModelFormatError(EngineError):
     """A model folder is there but cannot be used: files missing, broken, or refused."""
 
 
+class ModelTooLargeError(EngineError):
+    """A model does not fit into the memory that is free; nothing of it was loaded."""
+
+
+class DownloadError(EngineError):
+    """A model cannot be fetched from the hub now: network, access, disk, or the hub itself."""
+
+
 class DeviceError(EngineError):
     """The device or dtype asked for is not available on this machine."""
 
@@ -54,6 +62,8 @@ KINDS: dict[str, type[EngineError]] = {
         PromptTooLongError,
         ModelNotFoundError,
         ModelFormatError,
+        ModelTooLargeError,
+        DownloadError,
         DeviceError,
         EngineStoppedError,
     )

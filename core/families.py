@@ -79,7 +79,7 @@ FAMILIES: tuple[Family, ...] = (
         link="arXiv:1810.04805",
         note="Reads and judges text, does not continue it. The vocabulary is that of bert-base-uncased.",
         commands=(f"nlp-tui fill {_MASK_EXAMPLE}", f"nlp-tui fill {_MASK_EXAMPLE} --model bert-base-uncased"),
-        fetch="hf download bert-base-uncased",
+        fetch="nlp-tui models pull bert-base-uncased",
     ),
     Family(
         name="DistilBERT",
@@ -95,7 +95,7 @@ FAMILIES: tuple[Family, ...] = (
         link="arXiv:1910.01108",
         note="40 % smaller and 60 % faster than BERT base, and keeps 97 % of its GLUE score, says the paper.",
         commands=(f"nlp-tui fill {_MASK_EXAMPLE} --model distilbert-base-uncased",),
-        fetch="hf download distilbert-base-uncased",
+        fetch="nlp-tui models pull distilbert-base-uncased",
     ),
     Family(
         name="RoBERTa",
@@ -111,7 +111,7 @@ FAMILIES: tuple[Family, ...] = (
         link="arXiv:1907.11692",
         note="BERT's architecture, trained longer, on more text and in larger batches.",
         commands=(f"nlp-tui fill {_MASK_EXAMPLE} --model roberta-base",),
-        fetch="hf download roberta-base",
+        fetch="nlp-tui models pull roberta-base",
     ),
     Family(
         name="GPT-1",
@@ -148,7 +148,7 @@ FAMILIES: tuple[Family, ...] = (
         link="github.com/openai/gpt-2",
         note="The paper counts 117, 345, 762 and 1,542 M; the sizes here are those of the released models.",
         commands=('nlp-tui generate "Once upon a time"', 'nlp-tui generate "Once upon a time" --model gpt2'),
-        fetch="hf download gpt2",
+        fetch="nlp-tui models pull gpt2",
     ),
     Family(
         name="GPT-3",

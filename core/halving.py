@@ -21,6 +21,7 @@ from core.errors import ModelFormatError
 from core.loading import ProgressCallback, from_pretrained, gpt2_only, model_info
 from core.precision import choose_layers
 from core.registry import ResolvedModel, read_config
+from core.weight_checks import check_vocabulary
 
 _BLOCK_NAMES = {
     "attention.self.query": "attention.q_lin",
@@ -134,10 +135,12 @@ def load_halved(
         stored, factory = choose_layers(precision, first.weight.detach().t(), first.bias.detach())
         pack_linears(student, factory)
     labels = tuple(student.config.id2label[index] for index in range(student.config.num_labels))
+    tokenizer = load_tokenizer(resolved)
+    check_vocabulary(resolved.name, len(tokenizer), student.config.vocab_size)
     progress("ready", 1.0)
     sizes = (parameters, student.config.max_position_embeddings, student.config.vocab_size)
     info = model_info(resolved, read_config(resolved), *sizes, device, stored, began)
-    return LoadedEncoder(student, load_tokenizer(resolved), info, labels if head is Head.CLASSIFIER else ())
+    return LoadedEncoder(student, tokenizer, info, labels if head is Head.CLASSIFIER else ())
 
 
 def _encoder_weights(teacher: Mapping[str, Tensor], layers: int, head_names: Mapping[str, str]) -> dict[str, Tensor]:

@@ -5,8 +5,9 @@ Only safetensors are read and no code of a model is run. Each loader reports its
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,16 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from core.causal import CausalModel, TransformersModel
+from core.chat import ChatTemplate, read_template
 from core.device import DTYPES
+from core.end_tokens import end_ids
 from core.errors import DeviceError, EngineError, ModelFormatError
 from core.gpt2 import GPT2, GPT2Config
 from core.precision import CALIBRATION_TEXT, choose_layers, measure_error
 from core.records import ModelInfo, PrecisionError
 from core.registry import ResolvedModel, read_config, weight_files
 from core.tokenization import TextTokenizer
+from core.weight_checks import check_vocabulary
 
 PROBE_ENTRIES = 2**22
 """How many weights the speed of a precision is judged on."""
@@ -41,6 +45,8 @@ class LoadedCausal:
     tokenizer: TextTokenizer
     info: ModelInfo
     eos_ids: frozenset[int]
+    template: ChatTemplate | None = None
+    """Of a chat model."""
 
 
 def load_causal(
@@ -72,14 +78,12 @@ def load_causal(
         progress("importing transformers", 0.2)
         actual, causal = precision, _transformers_causal(resolved, config, device, precision)
         vocab_size = int(config.get("vocab_size", tokenizer.vocab_size))
-    if tokenizer.vocab_size > vocab_size:
-        raise ModelFormatError(
-            f"the tokenizer of {resolved.name} has {tokenizer.vocab_size} entries, the model {vocab_size}",
-            "tokenizer and weights do not belong together",
-        )
+    check_vocabulary(resolved.name, tokenizer.vocab_size, vocab_size)
+    template = read_template(resolved.name, resolved.folder)
     progress("ready", 1.0)
     info = model_info(resolved, config, causal.parameters, causal.n_positions, vocab_size, device, actual, began)
-    return LoadedCausal(causal, tokenizer, replace(info, error=error, note=note), _eos_ids(config))
+    info = replace(info, error=error, note=note, chat=template is not None)
+    return LoadedCausal(causal, tokenizer, info, end_ids(config, resolved.folder, tokenizer, template), template)
 
 
 def _gpt2(
@@ -126,6 +130,7 @@ def _read_weights(resolved: ResolvedModel, device: torch.device, progress: Progr
                         progress("reading the weights", (number + index / len(names)) / len(files))
                     if not name.endswith((".attn.bias", ".attn.masked_bias")):  # mask buffers of old checkpoints
                         weights[name] = file.get_tensor(name).to(device)
+                        check_finite(resolved.name, name, weights[name])
     except (SafetensorError, OSError, RuntimeError) as error:
         raise ModelFormatError(
             f"the weights of {resolved.name} cannot be read: {error}", "download them again"
@@ -176,18 +181,30 @@ def from_pretrained(
         raise gpt2_only(precision)
     dtype = DTYPES[precision]
     try:
-        model = auto_class.from_pretrained(
+        model, found = auto_class.from_pretrained(
             resolved.folder,
             dtype=dtype,
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
+            output_loading_info=True,
             **({"attn_implementation": "eager"} if eager else {}),
             **more,
         )
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         raise load_failure(resolved.name, resolved.folder, error) from error
+    if not more.get("ignore_mismatched_sizes"):  # with it, what is missing is meant to start afresh
+        _check_complete(resolved.name, found["missing_keys"])
+    for name, weight in model.named_parameters():
+        check_finite(resolved.name, name, weight.detach())
     return model.to(device).eval()
+
+
+def _check_complete(name: str, missing: Iterable[str]) -> None:
+    """Refuse weights that transformers had to make up, but for poolers, which no task here reads without its head."""
+    lacking = sorted(key for key in missing if "pooler." not in key)
+    if lacking:
+        raise ModelFormatError(f"the weights of {name} lack {lacking[0]}", "download the model again")
 
 
 def gpt2_only(precision: str) -> DeviceError:
@@ -226,6 +243,14 @@ def model_info(
     )
 
 
-def _eos_ids(config: dict[str, Any]) -> frozenset[int]:
-    eos = config.get("eos_token_id")
-    return frozenset(eos if isinstance(eos, list) else [] if eos is None else [eos])
+def check_finite(model_name: str, name: str, weight: Tensor) -> None:
+    """Refuse a weight that holds NaN or infinity: its extremes tell, at the speed of memory.
+
+    Raises:
+        ModelFormatError: it does.
+    """
+    if weight.is_floating_point() and weight.numel() and not all(map(math.isfinite, weight.aminmax())):
+        raise ModelFormatError(
+            f"{name} of {model_name} holds numbers that are none (NaN or infinity)",
+            "its weights are broken: download it again, or use another",
+        )

@@ -19,6 +19,8 @@ from core.records import (
     Beam,
     Candidate,
     CandidateTable,
+    ChatMode,
+    Exchange,
     FinishReason,
     ModelInfo,
     Provenance,
@@ -64,6 +66,12 @@ class Generate:
     """Settings to change on the way, as a run that is repeated had them changed."""
     trace: bool = False
     """Let `SequenceDone` carry hashes and versions."""
+    chat: ChatMode = ChatMode.AUTO
+    """Whether the prompt is put into the model's chat template; not when `prompt_ids` are given."""
+    earlier: tuple[Exchange, ...] = ()
+    """The chat so far, oldest first; a model that continues text does not read it."""
+    begun_ids: tuple[int, ...] = ()
+    """Tokens that stand after the prompt already: the answer's first ones, given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,7 @@ class Next:
     device: str = "auto"
     dtype: str = "auto"
     truncate: bool = False
+    chat: ChatMode = ChatMode.AUTO
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +106,9 @@ class Inspect:
     """Only entries whose text holds this, whatever its case; `#123` is the entry with this id."""
     device: str = "auto"
     dtype: str = "auto"
+    chat: ChatMode = ChatMode.AUTO
+    earlier: tuple[Exchange, ...] = ()
+    """As of `Generate`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +205,10 @@ class RunStarted:
     """The prompt as used (its end only, when it was truncated)."""
     prompt_ids: tuple[int, ...]
     params: SamplingParams
+    chat: bool = False
+    """Whether the prompt was put into the model's chat template."""
+    earlier_read: int = 0
+    """How many of the chat's earlier turns the model read: all, or the latest that left room."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -336,13 +336,30 @@ class PrecisionError:
     """How many positions were compared; 0 when nothing is rounded or nothing was measured."""
 
 
+class ChatMode(StrEnum):
+    """Whether a prompt is a turn of a chat or a text to continue."""
+
+    AUTO = "auto"
+    """A chat with a model that has a template for it."""
+    ON = "on"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A turn of a chat."""
+
+    prompt: str
+    answer: str
+
+
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
     """A model that is loaded."""
 
     name: str
     source: str
-    """starter, folder or cache."""
+    """starter, folder, cache or gguf."""
     path: str
     architecture: str
     parameters: int
@@ -355,6 +372,8 @@ class ModelInfo:
     error: PrecisionError = PrecisionError()
     note: str = ""
     """What the user should know of how it was loaded, such as a precision that was not used."""
+    chat: bool = False
+    """Whether it has a chat template: it answers in turns; else it continues text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,6 +417,8 @@ class Similarity:
     b_to_a: float
     truncated: bool = False
     """Whether the pair was cut to the model's positions."""
+    by_cosine: bool = False
+    """Whether the model has no head that says "similar": then there is the cosine alone, and it stands for the rest."""
 
 
 def describe_way(params: SamplingParams) -> str:

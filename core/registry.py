@@ -1,10 +1,11 @@
-"""Which models there are and where a name leads: a bundled starter, a folder, or the Hugging Face cache.
+"""Which models there are and where a name leads: a bundled starter, a folder, a gguf file, or the Hugging Face cache.
 
 Looks only at files that are there; it neither loads a model nor opens a connection.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ModelFormatError, ModelNotFoundError
+from core.hub_cache import cached_snapshot, cached_snapshots, hub_cache, split_revision
 
 
 class Task(StrEnum):
@@ -30,6 +32,7 @@ class Source(StrEnum):
     STARTER = "starter"
     FOLDER = "folder"
     CACHE = "cache"
+    GGUF = "gguf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,9 @@ class ResolvedModel:
     name: str
     source: Source
     folder: Path
+    """Of a gguf file, the folder it is converted into; not there before it is loaded for the first time."""
+    file: Path | None = None
+    """The gguf file, where there is one."""
 
 
 STARTER_FOLDER = Path(__file__).parent / "starter"
@@ -67,6 +73,17 @@ DEFAULT_PARAPHRASER = "starter/mrpc"
 DEFAULT_MASKED_LM = "starter/bert"
 DEFAULT_SENTIMENT = "starter/sst2"
 
+COURSE_MODELS = {
+    "gpt2": DEFAULT_GENERATOR,
+    "bert-base-uncased": DEFAULT_MASKED_LM,
+    "bert-base-cased-finetuned-mrpc": DEFAULT_PARAPHRASER,
+    "distilbert-base-uncased-finetuned-sst-2-english": DEFAULT_SENTIMENT,
+}
+"""The hub models that the course names, with the starter that does the same task."""
+
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+"""How the names of files end that can run code when they are opened."""
+
 _TOKENIZER_TWINS = {"gpt2": "starter/gpt2", "bert-base-uncased": "starter/bert"}
 """Tokenizers of the originals that ship, unchanged, with a starter."""
 
@@ -75,7 +92,7 @@ def resolve(name: str) -> ResolvedModel:
     """Find the folder a model name leads to.
 
     Args:
-        name: `starter/…`, a folder, or a hub name such as `gpt2` or `org/name`.
+        name: `starter/…`, a folder, or a hub name such as `gpt2`, `org/name` or `org/name@revision`.
 
     Raises:
         ModelNotFoundError: it leads nowhere on this machine.
@@ -97,6 +114,8 @@ def _resolve_outside(name: str) -> ResolvedModel:
     looks_like_path = name.startswith((".", "~", "/")) or (os.sep != "/" and os.sep in name)
     if folder.is_dir() and (looks_like_path or (folder / "config.json").exists()):
         return ResolvedModel(name, Source.FOLDER, folder.resolve())
+    if folder.is_file() and folder.suffix.lower() == ".gguf":
+        return ResolvedModel(name, Source.GGUF, _conversion_folder(folder.resolve()), folder.resolve())
     if folder.is_file():
         raise ModelFormatError(f"model {name!r} is a file, not a model folder", f"give its folder: {folder.parent}")
     if looks_like_path:
@@ -106,54 +125,40 @@ def _resolve_outside(name: str) -> ResolvedModel:
         return ResolvedModel(name, Source.CACHE, cached)
     if name.startswith("starter/"):
         raise ModelNotFoundError(f"no starter named {name!r}", f"there are {', '.join(STARTERS)}")
-    raise ModelNotFoundError(
-        f"model {name!r} is neither a folder here nor in the Hugging Face cache",
-        f"use the bundled {DEFAULT_GENERATOR}, a folder, or fetch it once with: hf download {name}",
-    )
+    raise ModelNotFoundError(f"model {name!r} is neither a folder here nor in the Hugging Face cache", _way_out(name))
 
 
-def hub_cache() -> Path:
-    """The folder in which huggingface_hub keeps its models, from the environment it reads itself."""
-    if os.environ.get("HF_HUB_CACHE"):
-        return Path(os.environ["HF_HUB_CACHE"]).expanduser()
-    if os.environ.get("HF_HOME"):
-        return Path(os.environ["HF_HOME"]).expanduser() / "hub"
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "huggingface" / "hub"
+def _way_out(name: str) -> str:
+    """What to do for a hub model that is not here: fetch it, or use what is bundled for the same task."""
+    repository, revision = split_revision(name)
+    starter = COURSE_MODELS.get(repository, DEFAULT_GENERATOR)
+    pull = f"nlp-tui models pull {repository or 'NAME'}{f' --revision {revision}' if revision else ''}"
+    return f"fetch it with: {pull}, or use the bundled {starter}"
 
 
-def cached_snapshot(name: str) -> Path | None:
-    """The cached files of a hub model's main revision, or None when it was never downloaded."""
-    repository = hub_cache() / f"models--{name.replace('/', '--')}"
-    reference = repository / "refs" / "main"
-    if not reference.is_file():
-        return None
-    snapshot = repository / "snapshots" / reference.read_text(encoding="utf-8").strip()
-    return snapshot if (snapshot / "config.json").exists() else None
+def _conversion_folder(file: Path) -> Path:
+    """Where a gguf file's conversion is kept; another one as soon as the file changes."""
+    # platformdirs is for those who have such a file
+    from core.locations import conversions_folder
+
+    state = file.stat()
+    mark = hashlib.sha256(f"{file}\0{state.st_size}\0{state.st_mtime_ns}".encode()).hexdigest()
+    return conversions_folder() / f"{file.stem}-{mark[:16]}"
 
 
 def cached_models() -> list[ResolvedModel]:
-    """Every model in the Hugging Face cache that has a config, by name; those that cannot be read are left out.
+    """Every model in the Hugging Face cache that has a config, once for each revision, by name.
+
+    Those that cannot be read are left out.
 
     Raises:
         ModelNotFoundError: the cache itself cannot be read.
     """
     try:
-        entries = [entry.name for entry in hub_cache().iterdir() if entry.name.startswith("models--")]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+        return [ResolvedModel(name, Source.CACHE, folder) for name, folder in cached_snapshots()]
     except OSError as error:
         reason = f"the Hugging Face cache {hub_cache()} cannot be read: {error.strerror}"
         raise ModelNotFoundError(reason, "check its permissions") from None
-    names = sorted(entry.removeprefix("models--").replace("--", "/") for entry in entries)
-    found = ((name, _readable_snapshot(name)) for name in names)
-    return [ResolvedModel(name, Source.CACHE, folder) for name, folder in found if folder is not None]
-
-
-def _readable_snapshot(name: str) -> Path | None:
-    try:
-        return cached_snapshot(name)
-    except (OSError, ValueError):
-        return None
 
 
 def read_config(model: ResolvedModel) -> dict[str, Any]:
@@ -166,7 +171,7 @@ def read_config(model: ResolvedModel) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ModelFormatError(f"{model.name} has no config.json", "give a folder made by save_pretrained") from None
+        raise ModelFormatError(f"{model.name} has no config.json", _what_instead(model)) from None
     except OSError as error:
         raise ModelFormatError(f"{path} cannot be read: {error.strerror}", "check its permissions") from None
     except ValueError as error:
@@ -176,19 +181,28 @@ def read_config(model: ResolvedModel) -> dict[str, Any]:
     return config
 
 
+def _what_instead(model: ResolvedModel) -> str:
+    if model.file is not None:
+        return "it is converted when it is loaded for the first time"
+    file = next(iter(sorted(model.folder.glob("*.gguf"))), None)
+    return f"give the file: {file}" if file is not None else "give a folder made by save_pretrained"
+
+
 def weight_files(model: ResolvedModel) -> list[Path]:
-    """The safetensors files that hold the model's weights.
+    """The safetensors files that hold the model's weights; the gguf file itself where it is not converted yet.
 
     Raises:
         ModelFormatError: there are none but pickles, or an index names a missing one or one outside the model.
     """
+    if model.file is not None and not model.folder.is_dir():
+        return [model.file]
     index, single = model.folder / "model.safetensors.index.json", model.folder / "model.safetensors"
     try:
         if index.exists():
             return _indexed_files(model, json.loads(index.read_text(encoding="utf-8"))["weight_map"])
         if single.exists():
             return [single]
-        pickled = sorted(path.name for path in model.folder.glob("pytorch_model*.bin"))
+        pickled = sorted(path.name for path in model.folder.glob("*") if path.suffix in PICKLES)
     except OSError as error:
         raise ModelFormatError(f"{model.folder} cannot be read: {error.strerror}", "check its permissions") from None
     except (ValueError, KeyError, TypeError, AttributeError):

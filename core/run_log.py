@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
-from functools import cache
 from typing import Any
 
 from core.errors import InputError
@@ -75,6 +74,7 @@ def event_line(event: object) -> dict[str, Any] | None:
                 "source": event.info.source,
                 "precision_error": asdict(event.info.error),
                 "n_positions": event.info.n_positions,
+                "chat": event.chat,
             }
         case TokenGenerated():
             return {"type": "token", **asdict(event.step)}
@@ -107,9 +107,8 @@ def line_event(value: dict[str, Any]) -> Event | None:
     """
     match value["type"]:
         case "run":
-            return RunStarted(
-                0, _info(value), value["prompt"], tuple(map(int, value["prompt_ids"])), params_of(value["params"])
-            )
+            read = (value["prompt"], tuple(map(int, value["prompt_ids"])), params_of(value["params"]))
+            return RunStarted(0, _info(value), *read, chat=bool(value.get("chat")))
         case "token":
             candidates = tuple(map(candidate_of, value["candidates"]))
             return TokenGenerated(0, StepRecord(**{**_known(StepRecord, value), "candidates": candidates}))
@@ -225,11 +224,6 @@ def _info(value: dict[str, Any]) -> ModelInfo:
     )
 
 
-@cache
-def _names(kind: type[Any]) -> tuple[str, ...]:
-    return tuple(one.name for one in fields(kind))
-
-
 def _known(kind: type[Any], value: dict[str, Any]) -> dict[str, Any]:
     """The entries of an object that a record of this kind has."""
-    return {name: value[name] for name in _names(kind) if name in value}
+    return {name: value[name] for name in kind.__dataclass_fields__ if name in value}

@@ -1,7 +1,7 @@
 """The models in memory: one causal model, and the last few encoders.
 
-A model is kept by name, device and precision; asking for one more than fits drops the one unused for longest, before
-the new one is loaded.
+A model is kept by name, device and precision; asking for one more than there is room for drops the one unused for
+longest, before the new one is loaded. Nothing is dropped for a model that turns out broken, or too large for memory.
 """
 
 from __future__ import annotations
@@ -13,27 +13,36 @@ from typing import Generic, TypeVar
 
 import torch
 
-from core.device import pick_device, pick_precision
+from core.device import DTYPES, pick_device, pick_precision
 from core.encoder_models import Head, LoadedEncoder, load_encoder
+from core.fit import BYTES, check_fit, count_parameters
+from core.gguf_conversion import ready
 from core.halving import load_halved
 from core.loading import LoadedCausal, ProgressCallback, load_causal
-from core.registry import ResolvedModel, resolve
+from core.memory import give_back
+from core.registry import ResolvedModel, read_config
+from core.weight_checks import check_model
 
 ENCODERS_KEPT = 4
 """Enough for each task of the starters, which share most of their weights."""
 
+CAUSAL = "causal"
+"""The kind of causal models."""
+
 Key = tuple[str, str, str, str]
 """Kind, name, device and precision, as asked for."""
 
-Model = TypeVar("Model")
+Model = TypeVar("Model", LoadedCausal, LoadedEncoder)
 Loader = Callable[[ResolvedModel, torch.device, str, ProgressCallback], Model]
 
 
 class _Row(Generic[Model]):
     """Models of one kind, the last used one last."""
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, on_drop: Callable[[], None]) -> None:
+        """Take how many models are kept, and what to do when one is dropped."""
         self._capacity = capacity
+        self._on_drop = on_drop
         self._models: dict[Key, Model] = {}
 
     def __len__(self) -> int:
@@ -47,28 +56,54 @@ class _Row(Generic[Model]):
         if key in self._models:
             self._models[key] = self._models.pop(key)
             return self._models[key], False
-        _, name, device_name, precision_name = key
-        resolved = resolve(name)
+        kind, name, device_name, precision_name = key
         device = pick_device(device_name)
         precision = pick_precision(precision_name, device)
-        while len(self._models) >= self._capacity:  # the old weights go before the new ones come
-            del self._models[next(iter(self._models))]
+        resolved = ready(name, progress)
+        leaving = list(self._models)[: max(0, len(self._models) - self._capacity + 1)]
+        choices = _precisions(kind, resolved, device)
+        parameters = count_parameters(check_model(resolved))
+        wanted = precision if precision in choices else choices[0]
+        check_fit(name, parameters, device, wanted, choices, sum(self._held(key, device) for key in leaving))
+        self._drop(leaving)  # the old weights go before the new ones come
         model = loader(resolved, device, precision, progress)
         self._models[key] = model
         return model, True
 
     def forget(self, folder: Path) -> None:
         """Let go of every model that was named by this folder."""
-        for key in [key for key in self._models if Path(key[1]).expanduser().resolve() == folder]:
+        self._drop([key for key in self._models if Path(key[1]).expanduser().resolve() == folder])
+
+    def _held(self, key: Key, device: torch.device) -> int:
+        """Bytes that a model's weights take on a device."""
+        info = self._models[key].info
+        return info.parameters * BYTES[info.dtype] if torch.device(info.device).type == device.type else 0
+
+    def _drop(self, keys: list[Key]) -> None:
+        for key in keys:
             del self._models[key]
+        if keys:
+            self._on_drop()
+            give_back()
+            torch.cuda.empty_cache()  # does nothing where CUDA was never used
+
+
+def _precisions(kind: str, resolved: ResolvedModel, device: torch.device) -> tuple[str, ...]:
+    """Those that a model can be loaded in; encoders on the CPU are read in float32 before they are rounded."""
+    if device.type != "cpu":
+        return tuple(DTYPES)
+    if kind != CAUSAL:
+        return ("float32",)
+    return tuple(BYTES) if read_config(resolved).get("model_type") == "gpt2" else tuple(DTYPES)
 
 
 class Shelf:
     """Every model in memory."""
 
-    def __init__(self) -> None:
-        self._causal: _Row[LoadedCausal] = _Row(1)
-        self._encoders: _Row[LoadedEncoder] = _Row(ENCODERS_KEPT)
+    def __init__(self, on_causal_dropped: Callable[[], None] = lambda: None) -> None:
+        """Take what to do when the causal model goes: what refers to it must go, too, or its memory stays."""
+        self._causal: _Row[LoadedCausal] = _Row(1, on_causal_dropped)
+        self._encoders: _Row[LoadedEncoder] = _Row(ENCODERS_KEPT, lambda: None)
 
     @property
     def has_causal(self) -> bool:
@@ -77,7 +112,7 @@ class Shelf:
 
     def holds_causal(self, name: str, device: str, dtype: str) -> bool:
         """Whether this causal model is there."""
-        return ("causal", name, device, dtype) in self._causal
+        return (CAUSAL, name, device, dtype) in self._causal
 
     def holds_encoder(self, head: Head, name: str, device: str, dtype: str) -> bool:
         """Whether this encoder is there."""
@@ -89,7 +124,7 @@ class Shelf:
         Raises:
             EngineError: as `registry.resolve`, `device.pick_device` and `loading.load_causal`.
         """
-        return self._causal.get(("causal", name, device, dtype), load_causal, progress)
+        return self._causal.get((CAUSAL, name, device, dtype), load_causal, progress)
 
     def encoder(self, head: Head, name: str, device: str, dtype: str, progress: ProgressCallback) -> LoadedEncoder:
         """An encoder with a head.

@@ -108,9 +108,14 @@ class TextTokenizer:
         unknown = getattr(self._backend.model, "unk_token", None)
         return self._backend.token_to_id(unknown) if unknown and self.scheme is not Scheme.BYTE_BPE else None
 
-    def ids(self, text: str) -> list[int]:
-        """Token ids of a text, special tokens included as the model expects them."""
-        return list(self._backend.encode(text).ids)
+    def ids(self, text: str, *, framed: bool = True) -> list[int]:
+        """Token ids of a text, special tokens included as the model expects them.
+
+        Args:
+            text: may have special tokens written out.
+            framed: add those that the model expects around a text; a chat template has them already.
+        """
+        return list(self._backend.encode(text, add_special_tokens=framed).ids)
 
     def pieces(self, text: str) -> tuple[TokenPiece, ...]:
         """Every token of a text with its spelling, bytes and span."""
@@ -150,6 +155,11 @@ class TextTokenizer:
             normal = normalizer.normalize_str(part) if normalizer else part
             words += [word for word, _ in splitter.pre_tokenize_str(normal)] if splitter else [normal]
         return tuple(word for word in words if word)
+
+    def id_of(self, token: str) -> int | None:
+        """The id of a token as the vocabulary spells it; None when it has no such token."""
+        found: int | None = self._backend.token_to_id(token)
+        return found
 
     def token(self, token_id: int) -> str:
         """The vocabulary's spelling of an id; an id outside the tokenizer (padding rows of a model) is named so."""

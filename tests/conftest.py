@@ -47,6 +47,16 @@ def empty_hub_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield cache
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The program's own files go to a temporary folder, in this process and every one it starts."""
+    folder = tmp_path_factory.mktemp("xdg")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(folder / "data"))
+        patch.setenv("XDG_STATE_HOME", str(folder / "state"))
+        yield
+
+
 def copy_tokenizer(starter: str, folder: Path) -> None:
     """Give a model folder the tokenizer of a starter."""
     for name in ("tokenizer.json", "tokenizer_config.json"):

@@ -22,7 +22,7 @@ MAY_NOT_LOAD: list[tuple[str, tuple[str, ...]]] = [
     ("core.tokenization", (*HEAVY, "textual", "tui")),
     ("core.protocol", (*HEAVY, "textual", "tui", "tokenizers", "core.lab.catalogue")),
     ("core.lab.catalogue", (*HEAVY, "textual", "tui", "tokenizers", "core.protocol")),
-    ("tui.app", (*HEAVY, "core.worker", "core.engine", "core.lab.catalogue", "tui.lab_screen")),
+    ("tui.app", (*HEAVY, "core.worker", "core.engine", "core.lab.catalogue", "tui.lab_screen", "core.sessions")),
     ("tui.lab_screen", ("torch", "transformers", "safetensors", "core.worker", "core.engine")),
     ("tui.lab_cli.all_commands", (*HEAVY, "textual", "asyncio", "core.client", "core.lab.catalogue")),
     ("tui.screen", (*HEAVY, "core.worker", "core.engine")),

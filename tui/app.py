@@ -32,6 +32,7 @@ class NlpTui(App[None]):
         device: str = "auto",
         dtype: str = "auto",
         engine: Engine | None = None,
+        restore: bool = True,
     ) -> None:
         """Prepare the app.
 
@@ -41,11 +42,13 @@ class NlpTui(App[None]):
             device: auto, cuda, mps, xpu or cpu.
             dtype: auto, float32, float16 or bfloat16.
             engine: stands in for the engine process in tests.
+            restore: show the last conversation again, unless there is a first prompt.
         """
         super().__init__()
         self._engine = engine or EngineClient()
         self._target = Target(model, device, dtype)
         self._prompt = prompt
+        self._restore = restore and not prompt
 
     async def on_load(self) -> None:
         """Start the engine process before anything is painted: its imports take the longest."""
@@ -70,6 +73,20 @@ class NlpTui(App[None]):
         if lab or screen.pane is None:
             await screen.show(lab or "fill")
 
+    def action_take(self, thing: str) -> None:
+        """Copy something of the main screen; `thing` names a member of `take_away.Thing`."""
+        from tui.take_away import Thing, take  # not needed for the first frame
+
+        if isinstance(self.screen, MainScreen):
+            take(self.screen, Thing[thing.upper()])
+
+    def action_show_branches(self) -> None:
+        """Show the runs of a prompt as a tree."""
+        from tui.take_away import show_branches  # not needed for the first frame
+
+        if isinstance(self.screen, MainScreen):
+            show_branches(self.screen)
+
     def get_default_screen(self) -> MainScreen:
         """The one main screen."""
-        return MainScreen(self._engine, self._target, self._prompt)
+        return MainScreen(self._engine, self._target, self._prompt, restore=self._restore)

@@ -22,10 +22,12 @@ from tui.lab_cli.all_commands import add_commands
 from tui.options import (
     EXIT_USAGE,
     Parser,
+    add_chat,
     add_command,
     add_model_options,
     add_sampling,
     add_text,
+    chat_mode,
     count,
     read_text,
     sampling_params,
@@ -82,7 +84,8 @@ def build_parser() -> Parser:
     """The parser of the whole command line."""
     parser = Parser(prog="nlp-tui", description="See transformer language models work.", allow_abbrev=False)
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
-    parser.add_argument("-p", "--prompt", default="", help="open the app with this prompt")
+    parser.add_argument("-p", "--prompt", default="", help="open the app with this prompt, in a new conversation")
+    parser.add_argument("--new", action="store_true", help="open the app with a new conversation, not with the last")
     add_model_options(parser, DEFAULT_GENERATOR)
     parser.set_defaults(run=_run_app, command="nlp-tui")
     commands = parser.add_subparsers(metavar="COMMAND", parser_class=Parser)
@@ -98,6 +101,7 @@ def build_parser() -> Parser:
     for command in (generate, next_):
         add_model_options(command, DEFAULT_GENERATOR)
         command.add_argument("--truncate", action="store_true", help="keep the end of a prompt that is too long")
+        add_chat(command)
 
     tokens = add_command(commands, "tokens", "how a text splits into tokens", _run_tokens)
     add_text(tokens, "text")
@@ -111,8 +115,13 @@ def build_parser() -> Parser:
     add_model_options(similar, DEFAULT_PARAPHRASER)
 
     models = add_command(commands, "models", "the models on this machine", _run_models)
-    models.add_argument("action", choices=("list", "path"))
-    models.add_argument("name", nargs="?", default="", help="for path: the model whose folder to print")
+    models.add_argument("action", choices=("list", "path", "pull", "rm", "verify"))
+    models.add_argument("name", nargs="?", default="", help="a model; list takes none")
+    models.add_argument("--revision", default="", metavar="R", help="pull: a branch, tag or commit (main)")
+    models.add_argument("--yes", action="store_true", help="pull, rm --empty: do not ask")
+    models.add_argument("--undo", action="store_true", help="rm: bring a removed model back")
+    models.add_argument("--empty", action="store_true", help="rm: delete what was removed for good")
+    models.add_argument("--offline", action="store_true", help="open no connection; pull is refused")
     replay = add_command(commands, "replay", "run a record again: does it come out the same?", _run_replay)
     replay.add_argument("file", metavar="FILE", help="what generate --json printed, or a conversation's file")
     bench = add_command(commands, "bench", "how fast a model runs on this machine in each precision", _run_bench)
@@ -130,7 +139,13 @@ def _run_app(options: argparse.Namespace) -> int:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError("the app needs a terminal", "in a pipe use a command: nlp-tui generate, next, tokens, similar")
     check_encodable(options.prompt, "the prompt")
-    app = NlpTui(prompt=options.prompt, model=options.model, device=options.device, dtype=options.dtype)
+    app = NlpTui(
+        prompt=options.prompt,
+        model=options.model,
+        device=options.device,
+        dtype=options.dtype,
+        restore=not options.new,
+    )
     app.run()
     return app.return_code or 0
 
@@ -139,7 +154,8 @@ def _run_generate(options: argparse.Namespace) -> int:
     from tui import headless  # asyncio and the engine client are not needed by --version and --help
 
     prompt = read_text(options, "prompt")
-    return headless.generate(prompt, sampling_params(options), headless.Target.of(options), options.truncate)
+    target = headless.Target.of(options)
+    return headless.generate(prompt, sampling_params(options), target, options.truncate, chat_mode(options))
 
 
 def _run_next(options: argparse.Namespace) -> int:
@@ -147,7 +163,8 @@ def _run_next(options: argparse.Namespace) -> int:
 
     prompt = read_text(options, "prompt")
     target = headless.Target.of(options)
-    return headless.next_tokens(prompt, sampling_params(options), target, options.top, options.truncate)
+    how = (options.top, options.truncate, chat_mode(options))
+    return headless.next_tokens(prompt, sampling_params(options), target, *how)
 
 
 def _run_tokens(options: argparse.Namespace) -> int:
@@ -179,12 +196,9 @@ def _run_bench(options: argparse.Namespace) -> int:
 
 
 def _run_models(options: argparse.Namespace) -> int:
-    from tui import headless  # see _run_generate
+    from tui import model_commands  # see _run_generate
 
-    if (options.action == "path") != bool(options.name):
-        what = "models path needs a NAME" if options.action == "path" else "models list takes no NAME"
-        raise InputError(what, "nlp-tui models list shows the names")
-    return headless.models_path(options.name) if options.action == "path" else headless.models_list(options.json)
+    return model_commands.run(options)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,8 @@ class MainCommands(_Commands):
             return
         yield "Run again", "The last prompt, with a new seed (ctrl+r)", screen.action_run_again
         yield "Continue", "Let the model write on (ctrl+n)", screen.action_continue_run
-        yield "Clear the conversation", "Forget every turn on screen", screen.conversation.clear
+        yield "Conversations…", "List, search, open and delete them (ctrl+l)", screen.action_show_conversations
+        yield "New conversation", "This one stays in the list (ctrl+t)", screen.action_new_conversation
         yield "Tokens: switch view", "Both, the generator's, BERT's, special tokens", screen.tokens.action_switch
         for preset in PRESETS:
             yield f"Sampling: {preset}", "Use these settings", partial(screen.sampling.use_preset, preset)
@@ -66,6 +67,9 @@ class MainCommands(_Commands):
             yield f"Model: {model}", note, partial(_use_model, screen, model)
         for precision, note in PRECISIONS.items():
             yield f"Precision: {precision}", note, partial(_use_precision, screen, precision)
+        from tui import take_away  # not needed for the first frame
+
+        yield from take_away.commands(screen)
         yield "Model: another…", "A folder or a hub name in the cache", partial(_ask_for_model, screen)
 
 

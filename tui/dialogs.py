@@ -24,6 +24,8 @@ KEYS_HELP = """\
 | Esc | stop → close → back to the prompt |
 | ctrl+r | run the last prompt again |
 | ctrl+n | let the model write on |
+| ctrl+l | conversations: open, search, delete; each saves itself |
+| ctrl+t | new conversation |
 | F2 F3 F4 F5 | conversation, tokens, sampling, similarity |
 | F6 | the lab: fill masks, sentiment, attention and more; F7, F8 step through it |
 | Tab, shift+Tab | next, previous field |

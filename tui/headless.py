@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from core.client import EngineClient, Reply
-from core.errors import EngineError
 from core.protocol import (
     Answered,
     Ask,
@@ -31,8 +30,8 @@ from core.protocol import (
     Work,
     to_json,
 )
-from core.records import Candidate, FinishReason, SamplingParams, Similarity, describe_precision, describe_way
-from core.registry import STARTERS, ResolvedModel, cached_models, read_config, resolve, tokenizer_folder, weight_files
+from core.records import Candidate, ChatMode, FinishReason, SamplingParams, Similarity, describe_precision, describe_way
+from core.registry import resolve, tokenizer_folder, weight_files
 from core.run_log import event_line
 from core.text import visible
 from core.tokenization import TextTokenizer
@@ -78,16 +77,21 @@ def say(text: str) -> None:
     print(visible(text), file=sys.stderr, flush=True)
 
 
-def generate(prompt: str, params: SamplingParams, target: Target, truncate: bool) -> int:
+def generate(
+    prompt: str, params: SamplingParams, target: Target, truncate: bool, chat: ChatMode = ChatMode.AUTO
+) -> int:
     """`nlp-tui generate`."""
-    request = Generate(0, target.model, prompt, params, target.device, target.dtype, truncate, trace=target.json)
+    where = (target.device, target.dtype)
+    request = Generate(0, target.model, prompt, params, *where, truncate, trace=target.json, chat=chat)
     printer = _print_run_json if target.json else _RunPrinter(params).take
     return converse(request, printer)
 
 
-def next_tokens(prompt: str, params: SamplingParams, target: Target, top: int, truncate: bool) -> int:
+def next_tokens(
+    prompt: str, params: SamplingParams, target: Target, top: int, truncate: bool, chat: ChatMode = ChatMode.AUTO
+) -> int:
     """`nlp-tui next`."""
-    request = Next(0, target.model, prompt, params, top, target.device, target.dtype, truncate)
+    request = Next(0, target.model, prompt, params, top, target.device, target.dtype, truncate, chat)
 
     def take(event: object) -> None:
         if isinstance(event, Candidates):
@@ -106,7 +110,9 @@ def similar(first: str, second: str, target: Target) -> int:
 
     def take(event: object) -> None:
         if isinstance(event, Compared):
-            print_json(asdict(event.similarity)) if target.json else print(_similarity_text(event.similarity))
+            answer = event.similarity
+            unknown = dict.fromkeys(("similar", "not_similar", "a_to_b", "b_to_a")) if answer.by_cosine else {}
+            print_json(asdict(answer) | unknown) if target.json else print(_similarity_text(answer))
 
     return converse(Compare(0, target.model, first, second, target.device, target.dtype), take)
 
@@ -131,23 +137,6 @@ def tokens(text: str, tokenizer_name: str, as_json: bool) -> int:
     return 0
 
 
-def models_list(as_json: bool) -> int:
-    """`nlp-tui models list`."""
-    for model in [*map(resolve, STARTERS), *cached_models()]:
-        row = _model_row(model)
-        size = f"{row['size_bytes'] / 1e6:,.0f} MB"
-        print_json(row) if as_json else print(
-            visible(f"{row['name']:<40} {row['source']:<8} {row['architecture']:<30} {size:>9}  {row['summary']}")
-        )
-    return 0
-
-
-def models_path(name: str) -> int:
-    """`nlp-tui models path NAME`."""
-    print(resolve(name).folder)
-    return 0
-
-
 def bench(model: str, device: str, new_tokens: int, as_json: bool) -> int:
     """`nlp-tui bench`."""
     from tui.bench import measure  # only this command needs it
@@ -167,24 +156,6 @@ def bench(model: str, device: str, new_tokens: int, as_json: bool) -> int:
             times = f"{speed.ttft_s * 1e3:>8.0f} {speed.itl_p50_s * 1e3:>8.1f} {speed.itl_p99_s * 1e3:>7.1f}"
             print(f"{speed.dtype:<10} {speed.tokens_per_s:>9.1f} {speed.ratio:>9.2f} {times}  {error}")
     return 0
-
-
-def _model_row(model: ResolvedModel) -> dict[str, Any]:
-    spec = STARTERS.get(model.name)
-    try:
-        architecture = str((read_config(model).get("architectures") or ["unknown"])[0])
-        size, problem = sum(path.stat().st_size for path in weight_files(model)), ""
-    except EngineError as error:
-        architecture, size, problem = "unknown", 0, error.message
-    return {
-        "name": model.name,
-        "source": model.source.value,
-        "task": spec.task.value if spec else "",
-        "architecture": architecture,
-        "size_bytes": size,
-        "path": str(model.folder),
-        "summary": spec.summary if spec else problem,
-    }
 
 
 def ask(question: Question, target: Target, take: Callable[[Answer], None]) -> int:
@@ -276,14 +247,15 @@ class _RunPrinter:
     def take(self, event: object) -> None:
         match event:
             case RunStarted():
-                self._prompt = event.prompt
+                self._prompt = "" if event.chat else event.prompt
                 model, params = event.info, event.params
                 way = describe_way(params)
-                say(f"{model.name} ({model.source}) on {model.device}, {describe_precision(model)}, {way}")
+                use = "chat, " if event.chat else ""
+                say(f"{model.name} ({model.source}) on {model.device}, {describe_precision(model)}, {use}{way}")
                 if model.note:
                     say(f"note: {model.note}")
                 if not self._several:
-                    self._print(event.prompt)
+                    self._print(self._prompt)
             case TokenGenerated() if not self._several:
                 self._print(event.step.text)
             case SequenceDone():
@@ -317,8 +289,11 @@ def _candidate_row(candidate: Candidate) -> str:
 
 
 def _similarity_text(similarity: Similarity) -> str:
-    bar = "█" * round(similarity.similar * 40)
+    bar = "█" * round(max(0.0, similarity.similar) * 40)
     note = "  (cut to the model's positions)" if similarity.truncated else ""
+    if similarity.by_cosine:
+        numbers = f"cosine  {similarity.cosine:>7.4f}  {bar}{note}"
+        return visible(f"{numbers}\n{similarity.model}: {similarity.method}", layout=True)
     return visible(
         f"similar      {similarity.similar:>7.2%}  {bar}{note}\n"
         f"not similar  {similarity.not_similar:>7.2%}\n"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn, TypeAlias
 
 from core.errors import EngineError, InputError, SettingError
-from core.records import INTEGERS, RANGES, SamplingParams, check_setting
+from core.records import INTEGERS, RANGES, ChatMode, SamplingParams, check_setting
 from core.text import check_encodable, check_not_empty, visible
 
 EXIT_USAGE = 2
@@ -67,10 +67,12 @@ def add_text(command: Parser, what: str) -> None:
 def add_model_options(parser: Parser, default: str) -> None:
     """Let a command name its model, device and precision; an empty default is for tasks that no starter does."""
     shown = f" ({default})" if default else ""
-    parser.add_argument("--model", default=default, metavar="NAME", help=f"starter, folder or hub name{shown}")
+    parser.add_argument(
+        "--model", default=default, metavar="NAME", help=f"starter, folder, gguf file or hub name{shown}"
+    )
     parser.add_argument("--device", default="auto", help="auto, cuda, mps, xpu or cpu")
     parser.add_argument("--dtype", default="auto", choices=("auto", "float32", "float16", "bfloat16", "int8"))
-    parser.add_argument("--offline", action="store_true", help="open no connection; nothing does, so far")
+    parser.add_argument("--offline", action="store_true", help="open no connection; only models pull ever does")
     if parser.prog == "nlp-tui":
         parser.add_argument("--debug", action="store_true", help="show tracebacks")
 
@@ -93,6 +95,21 @@ def add_sampling(command: Parser, names: Sequence[str]) -> None:
     if "max_new_tokens" in names:
         command.add_argument("--stop-string", action="append", default=[], metavar="S", help="end here; repeatable")
         command.add_argument("--seed", type=count, default=None, metavar="N", help="repeat a run (default: a new one)")
+
+
+def add_chat(command: Parser) -> None:
+    """Let a command choose between a turn of a chat and a text to continue."""
+    command.add_argument(
+        "--chat",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="use the model's chat template (default: where it has one), or continue the text as it is",
+    )
+
+
+def chat_mode(options: argparse.Namespace) -> ChatMode:
+    """What was chosen."""
+    return ChatMode.AUTO if options.chat is None else ChatMode.ON if options.chat else ChatMode.OFF
 
 
 def setting(name: str) -> Callable[[str], float]:

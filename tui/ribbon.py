@@ -114,6 +114,9 @@ class RibbonView(ScrollView, can_focus=True):
         Binding("end", "move(1000000)", "Last token", show=False),
         Binding("l", "next_lens", "Lens", tooltip="Colour by surprisal, probability, rank or entropy"),
         Binding("enter", "list", "Candidates", tooltip="What else the model would have said here"),
+        Binding("b", "app.show_branches", "Branches", tooltip="The runs of this prompt as a tree"),
+        Binding("y", "app.take('token')", "Copy the token", show=False),
+        Binding("Y", "app.take('output')", "Copy the output", show=False),
         Binding("left_square_bracket", "other(-1, 0)", "Run before", show=False),
         Binding("right_square_bracket", "other(1, 0)", "Run after", show=False),
         Binding("comma", "other(0, -1)", "Sequence before", show=False),
@@ -162,7 +165,7 @@ class RibbonView(ScrollView, can_focus=True):
         """Show the token under the cursor and say which it is."""
         if self._lines:
             region = Region(0, self._line_of(self.cursor) * ROWS_PER_LINE, 1, ROWS_PER_LINE)
-            self.scroll_to_region(region, animate=False)
+            self.scroll_to_region(region, animate=False, force=True)  # also before there is a scrollbar
         self.refresh()
         if self.at_cursor is not None:
             self.post_message(self.TokenSelected(self.at_cursor))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from core.client import Engine, Reply
 from core.errors import EngineError, EngineStoppedError, PromptTooLongError
 from core.protocol import (
     BeamsAdvanced,
+    Event,
     Generate,
     Progress,
     Retuned,
@@ -46,7 +48,7 @@ class Departure:
 NO_DEPARTURE = Departure()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class KeptRun:
     """A run and everything recorded of it."""
 
@@ -70,6 +72,16 @@ class KeptRun:
     taken: Candidate | None = None
     """The token it went on with; None when it wrote on after the last, and when that is not known."""
 
+    def take(self, event: Event) -> None:
+        """Keep what an event of this run tells."""
+        match event:
+            case TokenGenerated():
+                self.steps[event.step.sequence].append(event.step)
+            case Retuned():
+                self.retunes.append((event.index, event.params))
+            case SequenceDone():
+                self.ends.append(event)
+
     def params_at(self, index: int) -> SamplingParams:
         """The settings that chose new token `index`."""
         return [self.params, *(params for start, params in self.retunes if start <= index)][-1]
@@ -88,6 +100,8 @@ class Runs:
         self._turn: Turn | None = None
         self.kept: list[KeptRun] = []
         """Every run that began, oldest first."""
+        self.listener: Callable[[KeptRun, Event], None] = lambda run, event: None
+        """Told of every event of a run, before it is shown."""
 
     def start(
         self,
@@ -139,6 +153,11 @@ class Runs:
         ids = (*context_ids, candidate.id) if context_ids else ()
         self.start(prompt + candidate.text, prompt_ids=ids, departure=replace(departure, taken=candidate))
 
+    def bring_back(self, kept: Sequence[KeptRun]) -> None:
+        """Take the runs of another conversation in the place of these."""
+        self.kept[:] = kept
+        self._turn = kept[-1].turn if kept else None
+
     def again(self) -> None:
         """Run the last prompt anew."""
         if self._turn is not None:
@@ -186,6 +205,9 @@ class Runs:
         shown_s, first_s, count = 0.0, 0.0, 0
         kept: KeptRun | None = None
         async for event in reply:
+            if kept is not None:
+                kept.take(event)
+                self.listener(kept, event)
             match event:
                 case Progress():
                     screen.say(f"loading {event.fraction:.0%} {event.stage}")
@@ -196,7 +218,6 @@ class Runs:
                     screen.say("generating")
                 case TokenGenerated() if kept is not None:
                     step, count, now = event.step, count + 1, time.monotonic()
-                    kept.steps[step.sequence].append(step)
                     first_s = first_s or step.elapsed_s
                     if params.num_beams == 1:  # a beam search has shown its text already
                         turn.append(step.sequence, step.text)
@@ -205,13 +226,11 @@ class Runs:
                         rate = (count - 1) / (step.elapsed_s - first_s) if step.elapsed_s > first_s else 0.0
                         screen.show_speed(rate, first_s)
                 case Retuned() if kept is not None:
-                    kept.retunes.append((event.index, event.params))
                     turn.mark_retune()
                 case BeamsAdvanced():
                     turn.finish(0, event.beams[0].text)
                     turn.note(f"{describe_way(params)}, best log-probability {event.beams[0].score:.2f}")
                 case SequenceDone() if kept is not None:
-                    kept.ends.append(event)
                     turn.finish(event.sequence, event.text)
         self._conclude(turn, kept)
 
@@ -222,6 +241,7 @@ class Runs:
         kept.parent, kept.parent_sequence = departure.parent, departure.sequence
         kept.branch_at, kept.taken = departure.branch_at, departure.taken
         self.kept.append(kept)
+        self.listener(kept, event)
         return kept
 
     def _conclude(self, turn: Turn, kept: KeptRun | None) -> None:

@@ -16,15 +16,10 @@ from textual.widgets import Footer, Tab, Tabs
 
 from core.client import Engine, Reply
 from core.errors import EngineError, EngineStoppedError
-from core.protocol import (
-    Compare,
-    Compared,
-    Load,
-    Loaded,
-    Progress,
-)
+from core.protocol import Compare, Compared, Load, Loaded, Progress
 from core.records import ModelInfo
 from core.registry import DEFAULT_PARAPHRASER
+from tui.conversations import Conversations
 from tui.dialogs import HelpDialog
 from tui.live_candidates import LiveCandidates
 from tui.live_tokens import LiveTokens
@@ -81,6 +76,8 @@ class MainScreen(Screen[None]):
         Binding("f6", "app.open_lab", "Lab", tooltip="Fill masks, sentiment, attention and more", priority=True),
         Binding("ctrl+r", "run_again", "Again", tooltip="Run the last prompt again", priority=True),
         Binding("ctrl+n", "continue_run", "Continue", tooltip="Let the model write on", priority=True),
+        Binding("ctrl+l", "show_conversations", "Conversations", show=False, priority=True),
+        Binding("ctrl+t", "new_conversation", "New conversation", show=False, priority=True),
     ]
 
     conversation = query_one("#conversation", ConversationPane)
@@ -100,12 +97,13 @@ class MainScreen(Screen[None]):
     run: reactive[Reply | None] = reactive(None)
     """The run under way."""
 
-    def __init__(self, engine: Engine, target: Target, prompt: str = "") -> None:
+    def __init__(self, engine: Engine, target: Target, prompt: str = "", *, restore: bool = False) -> None:
         super().__init__(classes="-show-conversation")  # set before styles are worked out, which is what costs
         self._engine = engine
         self.set_reactive(MainScreen.target, target)
         self._first_prompt = prompt
         self.runs = Runs(self, engine)
+        self.conversations = Conversations(self, restore=restore)
         self._restarts_left = RESTARTS
         self._live_tokens = LiveTokens(self)
         self._live_candidates = LiveCandidates(self, engine)
@@ -114,7 +112,7 @@ class MainScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """All panes; the style sheet arranges them."""
         yield Tabs(
-            *(Tab(f"{key} {name.capitalize()}", id=f"tab-{name}") for name, key in _PANES.items()),
+            *(Tab(label, id=f"tab-{name}") for name, label in _PANES.items()),
             id="pane-tabs",
         )
         with Container(id="body"):
@@ -135,9 +133,11 @@ class MainScreen(Screen[None]):
         self.status.wanted_model = self.target.model
         self.load_model()
         self.call_after_refresh(self._live_tokens.begin, self.target.model)
+        self.call_after_refresh(self.conversations.begin)
 
     async def on_unmount(self) -> None:
         """Leave no engine behind."""
+        self.conversations.close()
         await self._engine.close()
 
     def on_resize(self, event: events.Resize) -> None:
@@ -204,6 +204,10 @@ class MainScreen(Screen[None]):
         if not self.xray.open():
             self.notify("Run a prompt first; F9 then shows it token by token.", markup=False)
             return
+        self.show_xray()
+
+    def show_xray(self) -> None:
+        """Unfold the X-ray and go to it."""
         self.add_class("-ribbon", "-candidates")
         self.pane = "ribbon"
         self.ribbon.view.focus()
@@ -218,6 +222,7 @@ class MainScreen(Screen[None]):
         event.stop()
         self.pane = "candidates"
         self.candidates.rows.focus()
+        self.call_after_refresh(self._live_candidates.begin)  # folded, the pane was not there to be filled
 
     @on(RibbonView.OtherRunRequested)
     def _other_run(self, event: RibbonView.OtherRunRequested) -> None:
@@ -231,6 +236,14 @@ class MainScreen(Screen[None]):
     def action_continue_run(self) -> None:
         """Let the model write on after its last answer."""
         self.runs.go_on()
+
+    def action_show_conversations(self) -> None:
+        """List the saved conversations."""
+        self.conversations.show_list()
+
+    def action_new_conversation(self) -> None:
+        """Begin a new conversation."""
+        self.conversations.new()
 
     # -- messages from the panes --------------------------------------------------------------------------------------
 
@@ -259,6 +272,11 @@ class MainScreen(Screen[None]):
         event.stop()
         self.runs.retune(event.params)
         self._live_candidates.use_params()
+
+    @on(ConversationPane.OlderWanted)
+    async def _show_older(self, event: ConversationPane.OlderWanted) -> None:
+        event.stop()
+        await self.conversations.show_older()
 
     @on(CandidatesPane.SearchChanged)
     def _search_candidates(self, event: CandidatesPane.SearchChanged) -> None:

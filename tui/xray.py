@@ -77,6 +77,7 @@ class Xray:
         self._candidates.look_at(subject, run.params_at(max(0, token.index)))
 
     def _show(self, run: KeptRun, sequence: int, *, cursor: int) -> None:
+        self._screen.conversations.fill(run)
         self._run, self._sequence = run, sequence
         scores = self._scores.get((run.info.name, run.prompt_ids))
         number = self._screen.runs.kept.index(run) + 1
@@ -102,7 +103,7 @@ class Xray:
             self._screen.notify(str(error), severity="error", markup=False)
             return
         self._scores[run.info.name, run.prompt_ids] = tuple(scores)
-        if self._run is run:
+        if self._run is run and run in self._screen.runs.kept:
             self._show(run, self._sequence, cursor=self._screen.ribbon.view.cursor)
 
 

@@ -40,7 +40,7 @@ class CompareAll:
     """How alike is each sentence to each other? Answered by one `SimilarityMatrix`, by none when it is cancelled."""
 
     model: str
-    """A classifier with two labels, such as a BERT fine-tuned on MRPC."""
+    """A classifier with two labels, such as a BERT fine-tuned on MRPC; of any other encoder there is the cosine."""
     sentences: tuple[str, ...]
     """2 to 200."""
 
@@ -68,6 +68,8 @@ class SimilarityMatrix:
     """(N, N) of the mean-pooled last hidden states, each sentence read alone; −1 to 1, symmetric."""
     truncated: int
     """How many of the pairs were cut to the model's positions."""
+    by_cosine: bool = False
+    """Whether the model has no head that says "similar": then `similar` is the cosine, no less than 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,3 +120,5 @@ class RankedSentences:
     sentence: str
     ranked: tuple[RankedSentence, ...]
     """By rank; equals keep their order."""
+    by_cosine: bool = False
+    """Whether the model has no head that says "similar": then the cosine stands for every probability."""

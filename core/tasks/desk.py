@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from core.encoder_models import Head, LoadedEncoder
+from core.encoder_models import Head, LoadedEncoder, comparing_head, two_labelled
+from core.gguf_conversion import ready
 from core.loading import LoadedCausal, ProgressCallback
 from core.shelf import Shelf
 
@@ -33,6 +34,16 @@ class Desk:
             EngineError: there is none by this name.
         """
         return self.shelf.encoder(head, name, self.device_name, self.dtype, self.progress)
+
+    def comparer(self, name: str) -> LoadedEncoder:
+        """A model to compare sentences with: a classifier of two labels, or an encoder without labels.
+
+        Raises:
+            EngineError: there is none by this name.
+        """
+        head = comparing_head(ready(name, self.progress))
+        loaded = self.encoder(head, name)
+        return two_labelled(loaded) if head is Head.CLASSIFIER else loaded
 
     def causal(self, name: str) -> LoadedCausal:
         """A causal model, loaded when it is not there yet.

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from core.encoder_models import Head, LoadedEncoder, two_labelled
+from core.encoder_models import Head, LoadedEncoder
 from core.lab.sentence_pairs import (
     CompareAll,
     Follows,
@@ -44,22 +44,21 @@ def compare_all(desk: Desk, question: CompareAll) -> Iterator[SimilarityMatrix]:
     Raises:
         EngineError: the model cannot be had, or is no classifier of two labels.
     """
-    loaded = two_labelled(desk.encoder(Head.CLASSIFIER, question.model))
+    loaded = desk.comparer(question.model)
     sentences = question.sentences
     count = len(sentences)
     pairs = [(row, column) for row in range(count) for column in range(count)]
-    if (found := _similar(desk, loaded, sentences, pairs)) is None:
+    if (compared := _compare(desk, loaded, sentences, pairs, count)) is None:
         return
-    if (cosines := _cosines(desk, loaded, sentences)) is None:
-        return
-    probabilities, truncated = found
+    probabilities, truncated, cosines = compared
     yield SimilarityMatrix(
         model=loaded.info.name,
         method=describe_method(loaded),
         sentences=sentences,
-        similar=tuple(tuple(probabilities[row * count : (row + 1) * count]) for row in range(count)),
+        similar=tuple(tuple(max(0.0, one) for one in probabilities[row * count :][:count]) for row in range(count)),
         cosine=tuple(tuple(row) for row in cosines),
         truncated=sum(truncated),
+        by_cosine=not loaded.labels,
     )
 
 
@@ -69,15 +68,13 @@ def rank_sentences(desk: Desk, question: RankSentences) -> Iterator[RankedSenten
     Raises:
         EngineError: the model cannot be had, or is no classifier of two labels.
     """
-    loaded = two_labelled(desk.encoder(Head.CLASSIFIER, question.model))
+    loaded = desk.comparer(question.model)
     sentences = (question.sentence, *question.others)
     places = range(1, len(sentences))
     pairs = [(0, place) for place in places] + [(place, 0) for place in places]
-    if (found := _similar(desk, loaded, sentences, pairs)) is None:
+    if (compared := _compare(desk, loaded, sentences, pairs, 1)) is None:
         return
-    if (cosines := _cosines(desk, loaded, sentences, rows=1)) is None:
-        return
-    probabilities, truncated = found
+    probabilities, truncated, cosines = compared
     others = len(places)
     means = [(probabilities[index] + probabilities[others + index]) / 2 for index in range(others)]
     order = sorted(range(others), key=lambda index: -means[index])
@@ -95,7 +92,27 @@ def rank_sentences(desk: Desk, question: RankSentences) -> Iterator[RankedSenten
         )
         for rank, index in enumerate(order, start=1)
     ]
-    yield RankedSentences(loaded.info.name, describe_method(loaded), question.sentence, tuple(ranked))
+    by_cosine = not loaded.labels
+    yield RankedSentences(loaded.info.name, describe_method(loaded), question.sentence, tuple(ranked), by_cosine)
+
+
+def _compare(
+    desk: Desk, loaded: LoadedEncoder, sentences: Sequence[str], pairs: Sequence[tuple[int, int]], rows: int
+) -> tuple[list[float], list[bool], list[list[float]]] | None:
+    """P(similar) of pairs of sentences, given by their places; which were cut; cosines. None when cancelled.
+
+    The (rows, N) cosines are the first sentences' with all; of a model without labels they stand for P(similar).
+    """
+    found = _similar(desk, loaded, sentences, pairs) if loaded.labels else ([], [])
+    pooled = None if found is None else _collect(desk, "pooling", mean_pool(loaded, sentences), len(sentences))
+    if found is None or pooled is None:
+        return None
+    states = torch.nn.functional.normalize(torch.stack([row.values for row in pooled]), dim=-1)  # (N, D)
+    cosines: list[list[float]] = (states[:rows] @ states.T).tolist()
+    if loaded.labels:
+        return *found, cosines
+    alike = [cosines[min(pair)][max(pair)] for pair in pairs]
+    return alike, [pooled[one].truncated or pooled[other].truncated for one, other in pairs], cosines
 
 
 def _similar(
@@ -108,18 +125,6 @@ def _similar(
         return None
     label = similar_label(loaded.labels)
     return ([float(row.values[label]) for row in rows], [row.truncated for row in rows])
-
-
-def _cosines(
-    desk: Desk, loaded: LoadedEncoder, sentences: Sequence[str], rows: int | None = None
-) -> list[list[float]] | None:
-    """(rows, N) cosines of the first sentences' mean-pooled states with all; None when cancelled."""
-    found = _collect(desk, "pooling", mean_pool(loaded, sentences), len(sentences))
-    if found is None:
-        return None
-    pooled = torch.nn.functional.normalize(torch.stack([row.values for row in found]), dim=-1)  # (N, D)
-    cosines: list[list[float]] = (pooled[:rows] @ pooled.T).tolist()
-    return cosines
 
 
 def _collect(desk: Desk, stage: str, batches: Iterator[list[Row]], total: int) -> list[Row] | None:

@@ -12,6 +12,7 @@ import pytest
 from textual.pilot import Pilot
 from tokenizers import Tokenizer
 
+from core.locations import conversations_folder
 from core.tokenization import TextTokenizer
 from tests.tui.fake_engine import FakeEngine
 from tui.app import NlpTui
@@ -52,6 +53,13 @@ def read_tokenizer(name: str, folder: Path) -> TextTokenizer:
     return TextTokenizer(name, Tokenizer.from_file(str(folder / "tokenizer.json")))
 
 
+@pytest.fixture(autouse=True)
+def conversations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the conversations: a new one for each test, so that none finds another's."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    return conversations_folder()
+
+
 Launch = Callable[..., AbstractAsyncContextManager[Running]]
 
 
@@ -63,10 +71,14 @@ def launch(monkeypatch: pytest.MonkeyPatch) -> Launch:
 
     @asynccontextmanager
     async def start(
-        size: tuple[int, int] = (120, 40), prompt: str = "", engine: FakeEngine | None = None, ready: bool = True
+        size: tuple[int, int] = (120, 40),
+        prompt: str = "",
+        engine: FakeEngine | None = None,
+        ready: bool = True,
+        restore: bool = True,
     ) -> AsyncIterator[Running]:
         fake = engine or FakeEngine()
-        app = NlpTui(prompt=prompt, engine=fake)
+        app = NlpTui(prompt=prompt, engine=fake, restore=restore)
         async with app.run_test(size=size, notifications=True) as pilot:
             running = Running(app, fake, pilot)
             if ready:

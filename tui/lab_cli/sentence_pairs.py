@@ -67,10 +67,12 @@ def _run_rank(options: argparse.Namespace) -> int:
         assert isinstance(answer, RankedSentences)
         if target.json:
             for ranked in answer.ranked:
-                headless.print_json(asdict(ranked))
+                unknown = dict.fromkeys(("mean", "a_to_b", "b_to_a", "spread")) if answer.by_cosine else {}
+                headless.print_json(asdict(ranked) | unknown)
             return
         _print_ranking(answer)
-        headless.say(f"{answer.model}: mean of {answer.method} and of the order swapped")
+        swapped = "" if answer.by_cosine else "mean of both orders of "
+        headless.say(f"{answer.model}: {swapped}{answer.method}")
 
     return headless.ask(RankSentences(target.model, sentence, others), target, take)
 
@@ -88,7 +90,8 @@ def _run_pairs(options: argparse.Namespace) -> int:
             for pair in _each_pair(answer):
                 headless.print_json(pair)
             return
-        _print_matrix("P(similar) in per cent, the row's sentence first", answer.similar)
+        if not answer.by_cosine:
+            _print_matrix("P(similar) in per cent, the row's sentence first", answer.similar)
         _print_matrix("cosine in hundredths", answer.cosine)
         for number, sentence in enumerate(answer.sentences, start=1):
             print(visible(f"{number:>4}  {sentence}"))
@@ -103,10 +106,12 @@ def _sentence(text: str, name: str) -> str:
 
 
 def _print_ranking(answer: RankedSentences) -> None:
-    print(f"{'rank':>4} {'mean':>7} {'A→B':>7} {'B→A':>7} {'spread':>7} {'cosine':>7}")
+    names = () if answer.by_cosine else ("mean", "A→B", "B→A", "spread")
+    print(" ".join([f"{'rank':>4}", *(f"{name:>7}" for name in (*names, "cosine"))]))
     for one in answer.ranked:
-        shares = " ".join(f"{share:>7.2%}" for share in (one.mean, one.a_to_b, one.b_to_a, one.spread))
-        print(visible(f"{one.rank:>4} {shares} {one.cosine:>7.3f}  {one.text}{_cut(one.truncated)}"))
+        values = (one.mean, one.a_to_b, one.b_to_a, one.spread)[: len(names)]
+        shares = "".join(f"{share:>7.2%} " for share in values)
+        print(visible(f"{one.rank:>4} {shares}{one.cosine:>7.3f}  {one.text}{_cut(one.truncated)}"))
 
 
 def _print_matrix(heading: str, matrix: tuple[tuple[float, ...], ...]) -> None:
@@ -123,8 +128,8 @@ def _each_pair(answer: SimilarityMatrix) -> list[dict[str, object]]:
         {
             "first": answer.sentences[row],
             "second": answer.sentences[column],
-            "a_to_b": answer.similar[row][column],
-            "b_to_a": answer.similar[column][row],
+            "a_to_b": None if answer.by_cosine else answer.similar[row][column],
+            "b_to_a": None if answer.by_cosine else answer.similar[column][row],
             "cosine": answer.cosine[row][column],
         }
         for row in range(count)

@@ -100,7 +100,8 @@ on); **Tab** goes into it, the arrow keys walk the pairs, and below the map the 
             self._ranked = answer
             self._paint_ranking(answer)
             cut = sum(one.truncated for one in answer.ranked)
-            self.show_note(f"{answer.model}: {answer.method}, mean of both orders{_cut(cut)}")
+            order = "" if answer.by_cosine else ", mean of both orders"
+            self.show_note(f"{answer.model}: {answer.method}{order}{_cut(cut)}")
         else:
             assert isinstance(answer, SimilarityMatrix)
             self._matrix = answer
@@ -130,28 +131,29 @@ on); **Tab** goes into it, the arrow keys walk the pairs, and below the map the 
             return
         forth, back = matrix.similar[first][second], matrix.similar[second][first]
         self.show_note(
-            f"{first + 1}→{second + 1} {forth:.1%}  {second + 1}→{first + 1} {back:.1%}  "
-            f"cosine {matrix.cosine[first][second]:.2f}  {matrix.model}{_cut(matrix.truncated)}"
+            ("" if matrix.by_cosine else f"{first + 1}→{second + 1} {forth:.1%}  {second + 1}→{first + 1} {back:.1%}  ")
+            + f"cosine {matrix.cosine[first][second]:.2f}  {matrix.model}{_cut(matrix.truncated)}"
         )
 
     def _paint_ranking(self, answer: RankedSentences) -> None:
         cells = max(12, self.ranking.container_size.width - BAR_CELLS - NUMBER_CELLS - 2)
         shown = answer.ranked[:MOST_ROWS]
         more = len(answer.ranked) - len(shown)
-        head = f"{fit(answer.sentence, cells)} {'mean':>{BAR_CELLS + 6}}  A→B  B→A    ± cosine\n"
+        numbers = f"{'':19}" if answer.by_cosine else f"{'mean':>6}  A→B  B→A    ±"
+        head = f"{fit(answer.sentence, cells)} {'':{BAR_CELLS}}{numbers} cosine\n"
         parts: list[Content | str | tuple[str, str]] = [(head, "bold")]
-        parts += [_ranked_row(one, cells) for one in shown]
+        parts += [_ranked_row(one, cells, answer.by_cosine) for one in shown]
         if more:
             parts.append((f"… and {more:,} more; nlp-tui rank shows all", "$text-muted"))
         self.ranking.update(Content.assemble(*parts))
 
 
-def _ranked_row(one: RankedSentence, cells: int) -> Content:
-    percents = f"{one.a_to_b:>5.0%}{one.b_to_a:>5.0%}{one.spread:>5.0%}"
+def _ranked_row(one: RankedSentence, cells: int, by_cosine: bool) -> Content:
+    percents = f"{'':13}" if by_cosine else f"{one.a_to_b:>5.0%}{one.b_to_a:>5.0%}{one.spread:>5.0%}"
     return Content.assemble(
         f"{fit(one.text, cells)} ",
-        (bar(one.mean, BAR_CELLS), "$success"),
-        (f"{one.mean:>6.1%}", "bold"),
+        (bar(max(0.0, one.mean), BAR_CELLS), "$success"),
+        ("" if by_cosine else f"{one.mean:>6.1%}", "bold"),
         (f"{percents} {one.cosine:>6.2f}\n", "$text-muted"),
     )
 

@@ -72,6 +72,7 @@ class CandidateList(ScrollView, can_focus=True):
         Binding("home", "move(-1000000)", "Best", show=False),
         Binding("end", "move(1000000)", "Worst", show=False),
         Binding("enter", "branch", "Take it", tooltip="Go on with this token instead"),
+        Binding("y", "app.take('candidate')", "Copy", tooltip="Copy this entry's text"),
     ]
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -188,8 +189,8 @@ a token that was cut, with the rule that cut it. Change a knob in Sampling (F4) 
 forward pass; ▓ is what a bar gained and ▒ what it lost.
 
 Type to follow the prompt; in the X-ray (F9) the table is that of the token under the cursor, and ▶ marks the one that \
-was drawn. Arrow keys walk all entries, **Enter** goes on with the one under the cursor (a branch). The search takes \
-text, or `#id`.
+was drawn. Arrow keys walk all entries, **Enter** goes on with the one under the cursor (a branch), **y** copies its \
+text. The search takes text, or `#id`.
 """
 
     search = query_one("#candidate-search", Input)

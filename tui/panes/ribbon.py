@@ -38,7 +38,8 @@ probability, in bits; perplexity is e to the mean −ln p.
 
 Arrow keys walk the tokens; the candidates below follow, with ▶ at the one that was drawn. **Enter** goes to them, and \
 Enter there takes another road: the text goes on with that token instead. `[` and `]` show the run before and after, \
-`,` and `.` the other sequences of a run. Esc goes back.
+`,` and `.` the other sequences of a run; **b** shows all runs of the prompt as a tree, two of them side by side. \
+**y** copies the token, **Y** the output; ctrl+p has more to copy, and an export. Esc goes back.
 """
 
     view = query_one(RibbonView)

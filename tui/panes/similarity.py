@@ -74,14 +74,17 @@ probability. Enter compares.
 
     def show_answer(self, answer: Similarity) -> None:
         """Show a comparison."""
-        filled = round(answer.similar * BAR_CELLS)
+        filled = round(max(0.0, answer.similar) * BAR_CELLS)
         note = "  cut to the model's positions" if answer.truncated else ""
-        content = Content.assemble(
-            ("█" * filled, "$success"),
-            ("░" * (BAR_CELLS - filled), "$text-muted"),
+        shares: list[tuple[str, str] | str] = [
             (f" similar {answer.similar:.1%}\n", "bold"),
             f"not similar {answer.not_similar:.1%}   cosine {answer.cosine:.3f}{note}\n",
             f"A→B {answer.a_to_b:.4f}   B→A {answer.b_to_a:.4f}\n",
+        ]
+        content = Content.assemble(
+            ("█" * filled, "$success"),
+            ("░" * (BAR_CELLS - filled), "$text-muted"),
+            *([(f" cosine {answer.cosine:.3f}{note}\n", "bold")] if answer.by_cosine else shares),
             (visible(f"{answer.model}: {answer.method}"), "$text-muted"),
         )
         self.query_one("#similarity-answer", Static).update(content)

@@ -1,0 +1,158 @@
+"""The app, or its engine, is killed in the middle of runs: what was on the screen is in the file, every line whole.
+
+`NLP_TUI_KILLS` says how often each of them is killed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.conversation_list import conversation_paths
+from core.protocol import TokenGenerated
+from core.saved_runs import read_conversation
+from core.sessions import ConversationFile
+from tests.tui import writing_app
+
+pytestmark = pytest.mark.starter
+
+KILLS = int(os.environ.get("NLP_TUI_KILLS", "2"))
+LATEST_S = 1.5
+"""How long after its first token a run is killed at most."""
+DEADLINE_S = 120.0
+
+
+class WritingApp:
+    """The app in a process of its own, and what it says it has shown."""
+
+    def __init__(self) -> None:
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", writing_app.__file__],
+            stdout=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            env=environment,
+        )
+        self.runs: list[str] = []
+        """What each run has shown."""
+        self.ends: list[str] = []
+        self.engine = 0
+        self._rest = b""
+
+    def read(self, timeout_s: float) -> bool:
+        """Take in what it says within a time; False at the end."""
+        assert self.process.stdout is not None
+        if not select.select([self.process.stdout], [], [], max(0.0, timeout_s))[0]:
+            return True
+        chunk = os.read(self.process.stdout.fileno(), 65536)
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        for line in lines:
+            self._take(json.loads(line))
+        return bool(chunk)
+
+    def read_for(self, seconds: float) -> None:
+        """Take in what it says for some time."""
+        end_s = time.monotonic() + seconds
+        while (left_s := end_s - time.monotonic()) > 0 and self.read(left_s):
+            pass
+
+    def until_text(self, run: int) -> None:
+        """Wait until a run, counted from 0, has shown its first token."""
+        deadline = time.monotonic() + DEADLINE_S
+        while not (len(self.runs) > run and self.runs[run]):
+            assert time.monotonic() < deadline
+            assert self.read(1.0), "the app ended"
+
+    def kill(self) -> None:
+        """Kill the app and take in the last it said."""
+        self.process.kill()
+        while self.read(DEADLINE_S):
+            pass
+        self.process.wait()
+
+    def _take(self, told: dict[str, Any]) -> None:
+        if "run" in told:
+            self.runs.append("")
+            self.engine = told["engine"]
+        elif "text" in told:
+            self.runs[-1] += told["text"]
+        else:
+            self.ends.append(told["ended"])
+
+
+@contextmanager
+def writing() -> Iterator[WritingApp]:
+    """A writing app that does not outlive the test."""
+    app = WritingApp()
+    try:
+        yield app
+    finally:
+        app.kill()
+
+
+def saved_runs(folder: Path) -> tuple[list[list[str]], int]:
+    """The tokens of every run of the only conversation, and how many bytes of half a line are behind them."""
+    (path,) = conversation_paths(folder)
+    file = ConversationFile.open(path)
+    try:
+        saved = read_conversation(file)
+        runs = [
+            [event.step.text for event in saved.events(run) if isinstance(event, TokenGenerated)] for run in saved.runs
+        ]
+        return runs, path.stat().st_size - len(file.read())
+    finally:
+        file.close()
+
+
+def compare(shown: list[str], saved: list[list[str]]) -> None:
+    """Each run holds what was shown of it, and at most one token more: the one in hand."""
+    for text, tokens in zip(shown, saved, strict=True):
+        assert text in ("".join(tokens), "".join(tokens[:-1]))
+
+
+def test_a_killed_app_loses_nothing_that_was_on_the_screen(conversations: Path) -> None:
+    moments = random.Random(7)
+    known = 0
+    for _ in range(KILLS):
+        with writing() as app:
+            app.until_text(0)
+            app.read_for(moments.uniform(0, LATEST_S))
+        saved, half = saved_runs(conversations)
+        begun = len(saved) - known - len(app.runs)
+        assert begun in (0, 1)  # the last may have begun without being shown
+        compare([*app.runs, *[""] * begun], saved[known:])
+        known = len(saved)
+        assert half == 0
+
+
+def test_a_killed_engine_loses_nothing_that_was_on_the_screen_and_runs_go_on(conversations: Path) -> None:
+    moments = random.Random(8)
+    with writing() as app:
+        killed = 0
+        while killed < KILLS:
+            app.until_text(len(app.ends))
+            app.read_for(moments.uniform(0, LATEST_S))
+            if len(app.runs) > len(app.ends):  # it is still writing
+                os.kill(app.engine, signal.SIGKILL)
+                killed += 1
+                ended = len(app.ends)
+                while len(app.ends) == ended:
+                    assert app.read(DEADLINE_S), "the app ended"
+        app.until_text(len(app.ends))
+    saved, _ = saved_runs(conversations)
+    begun = len(saved) - len(app.runs)
+    assert begun in (0, 1)
+    compare([*app.runs, *[""] * begun], saved)
+    assert len(saved) > KILLS

@@ -1,0 +1,260 @@
+"""`nlp-tui models …`: what is on this machine, and how models come, go, and are checked.
+
+Data on stdout, talk, progress and the one question on stderr. Only `pull` opens a connection, in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+
+from core.errors import InputError, ModelFormatError
+from core.hub import Download, DownloadEvent, Transferring
+from core.hub_cache import MAIN
+from core.hub_records import DownloadPlan, Fetched, Paused, Verifying
+from core.hub_refusals import no_name, size_text
+from core.model_facts import ModelFacts, model_facts
+from core.registry import STARTERS, cached_models, resolve
+from core.text import visible
+from core.trash import bring_back, empty_trash, folder_bytes, move_to_trash, trash_bytes, trash_folder
+from core.verifying import FileState, check_files
+from tui.headless import EXIT_INTERRUPTED, print_json, say
+
+EXIT_DECLINED = 1
+
+_NEEDS_NAME = ("path", "pull", "rm", "verify")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run one action.
+
+    Raises:
+        InputError: the options do not fit together.
+        EngineError: the action failed.
+    """
+    action, name = options.action, options.name
+    empties = action == "rm" and options.empty
+    if bool(name) != (action in _NEEDS_NAME and not empties):
+        what = f"models {action} takes no NAME" if name else f"models {action} needs a NAME"
+        raise InputError(what + (" with --empty" if empties else ""), "nlp-tui models list shows the names")
+    for option, value, of in (
+        ("--revision", options.revision, "pull"),
+        ("--undo", options.undo, "rm"),
+        ("--empty", options.empty, "rm"),
+    ):
+        if value and action != of:
+            raise InputError(f"models {action} takes no {option}", f"it belongs to models {of}")
+    return _ACTIONS[action](options)
+
+
+def _list(options: argparse.Namespace) -> int:
+    facts = [model_facts(model) for model in [*map(resolve, STARTERS), *cached_models()]]
+    if options.json:
+        for one in facts:
+            print_json(asdict(one))
+        return 0
+    rows = [_HEADINGS, *map(_row, facts)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
+    for row in rows:
+        cells = zip(row, widths, _ALIGNED, strict=True)
+        print("  ".join(f"{cell:{aligned}{width}}" for cell, width, aligned in cells).rstrip())
+    if trash_bytes():
+        say(f"{size_text(trash_bytes())} lie in the trash; nlp-tui models rm --empty deletes them for good")
+    return 0
+
+
+_HEADINGS = ("name", "source", "task", "parameters", "on disk", "float32", "half", "int8", "licence", "revision", "")
+_ALIGNED = "<<<>>>>><<<"
+
+
+def _row(facts: ModelFacts) -> tuple[str, ...]:
+    memory = [facts.memory_bytes.get(precision) for precision in ("float32", "float16", "int8")]
+    cells = (
+        facts.name,
+        facts.source,
+        facts.task or facts.architecture,
+        f"{facts.parameters / 1e6:,.1f} M" if facts.parameters else "–",
+        size_text(facts.size_bytes),
+        *(size_text(size) if size else "–" for size in memory),
+        facts.license or "not stated",
+        facts.revision[:7] or "–",
+        facts.summary,
+    )
+    return tuple(map(visible, cells))
+
+
+def _path(options: argparse.Namespace) -> int:
+    print(resolve(options.name).folder)
+    return 0
+
+
+def _pull(options: argparse.Namespace) -> int:
+    if options.name in STARTERS:
+        raise InputError(f"{options.name} is bundled: there is nothing to download", "use it by its name")
+    if options.name.startswith((".", "/", "~")):
+        raise no_name(options.name)
+    download = Download(options.name, options.revision, forbid_network=options.offline)
+    report = _json_report if options.json else _Progress().take
+    with asyncio.Runner() as runner:
+        try:
+            plan = runner.run(download.plan(report))
+            if options.json:
+                print_json({"type": "plan", **asdict(plan), "total_bytes": plan.total_bytes})
+            else:
+                _describe(plan)
+            if plan.missing_bytes and not options.yes and not _agreed(f"download {size_text(plan.missing_bytes)}"):
+                say("nothing was downloaded")
+                return EXIT_DECLINED
+            runner.run(_follow(download, report))
+        except KeyboardInterrupt:
+            say("\nstopped; what has come so far is kept, and the same command goes on from there")
+            return EXIT_INTERRUPTED
+        finally:
+            runner.run(download.close())
+    if not options.json:
+        print(plan.folder)
+    return 0
+
+
+async def _follow(download: Download, report: Callable[[DownloadEvent], None]) -> None:
+    async for event in download.events():
+        report(event)
+
+
+def _describe(plan: DownloadPlan) -> None:
+    revision = f"{plan.commit[:7]}" if plan.revision == MAIN else f"{plan.revision}, {plan.commit[:7]}"
+    what = ", ".join(filter(None, (plan.task, plan.architecture)))
+    size = f", {plan.parameters / 1e6:,.1f} M parameters" if plan.parameters else ""
+    licence = plan.license or "not stated"
+    say(f"{plan.name} ({revision}) from {plan.endpoint}: {what or 'a model'}{size}; licence: {licence}")
+    here = plan.total_bytes - plan.missing_bytes
+    already = "" if not here else ", all of it here" if not plan.missing_bytes else f", {size_text(here)} of it here"
+    free = size_text(plan.free_bytes)
+    say(f"{size_text(plan.total_bytes)} in {len(plan.files)} files{already}; {free} are free on the disk")
+
+
+def _agreed(what: str) -> bool:
+    """Ask on the terminal.
+
+    Raises:
+        InputError: there is nobody to ask.
+    """
+    if not sys.stdin.isatty():
+        raise InputError(f"nobody is here to agree to: {what}", "say it with --yes")
+    print(f"{what}? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+class _Progress:
+    """A download as text: one line that changes on a terminal, a line a file elsewhere."""
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty()
+
+    def take(self, event: DownloadEvent) -> None:
+        """Show one event."""
+        match event:
+            case Transferring() if self._live:
+                self._show(_transfer_line(event))
+            case Verifying() if self._live:
+                self._show(f"[{event.number}/{event.count}] {event.file}: comparing its hash with the hub's")
+            case Verifying():
+                say(f"[{event.number}/{event.count}] {event.file}")
+            case Paused():
+                self._show("")
+                say(event.reason + (f"; waiting {event.wait_s:.0f} s" if event.wait_s >= 1 else ""))
+            case Fetched():
+                self._show("")
+                say(f"{size_text(event.fetched_bytes)} downloaded; every file has the hub's hash")
+
+    def _show(self, line: str) -> None:
+        if self._live:
+            sys.stderr.write(f"\r\x1b[K{visible(line)}")
+            sys.stderr.flush()
+
+
+def _transfer_line(event: Transferring) -> str:
+    share = event.done_bytes / event.total_bytes if event.total_bytes else 1.0
+    left = "" if event.eta_s is None else f", {_duration(event.eta_s)} left"
+    speed = f", {size_text(round(event.bytes_per_s))}/s" if event.bytes_per_s else ""
+    size = f"{size_text(event.done_bytes)} of {size_text(event.total_bytes)}"
+    return f"[{event.number}/{event.count}] {event.file}: {share:.0%}, {size}{speed}{left}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+_KINDS = {Transferring: "progress", Paused: "pause", Verifying: "verify", Fetched: "done"}
+
+
+def _json_report(event: DownloadEvent) -> None:
+    print_json({"type": _KINDS[type(event)], **asdict(event)})
+
+
+def _remove(options: argparse.Namespace) -> int:
+    if options.empty:
+        return _empty(options)
+    name = options.name
+    folder = bring_back(name) if options.undo else move_to_trash(name)
+    size_bytes = folder_bytes(folder)
+    if options.json:
+        print_json({"name": name, "removed": not options.undo, "path": str(folder), "size_bytes": size_bytes})
+    elif options.undo:
+        say(f"{name} is back in the cache")
+    else:
+        say(f"{name} ({size_text(size_bytes)}) is in the trash {folder}")
+        say(f"nlp-tui models rm --undo {name} brings it back; nlp-tui models rm --empty gives its space back")
+    return 0
+
+
+def _empty(options: argparse.Namespace) -> int:
+    size_bytes = trash_bytes()
+    if size_bytes and not options.yes and not _agreed(f"delete {size_text(size_bytes)} of removed models for good"):
+        say("nothing was deleted")
+        return EXIT_DECLINED
+    freed = empty_trash()
+    if options.json:
+        print_json({"path": str(trash_folder()), "freed_bytes": freed})
+    else:
+        say(f"{size_text(freed)} freed")
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    counts = dict.fromkeys(FileState, 0)
+    for check in check_files(resolve(options.name)):
+        counts[check.state] += 1
+        if options.json:
+            print_json(asdict(check))
+        else:
+            print(
+                visible(
+                    f"{check.state:<9}  {size_text(check.size_bytes):>10}  {check.file}  {check.found[:12]}"
+                ).rstrip()
+            )
+    bad = counts[FileState.DAMAGED] + counts[FileState.MISSING]
+    if bad:
+        way_out = f"nlp-tui models rm {options.name}, then nlp-tui models pull {options.name}"
+        raise ModelFormatError(
+            f"{bad} of {sum(counts.values())} files of {options.name} are damaged or missing",
+            "install nlp-tui again" if options.name in STARTERS else way_out,
+        )
+    unchecked = f"; of {counts[FileState.UNCHECKED]} nobody noted it" if counts[FileState.UNCHECKED] else ""
+    if not options.json:
+        say(f"{options.name}: {counts[FileState.OK]} files have the hash they should have{unchecked}")
+    return 0
+
+
+_ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "list": _list,
+    "path": _path,
+    "pull": _pull,
+    "rm": _remove,
+    "verify": _verify,
+}
