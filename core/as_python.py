@@ -53,6 +53,7 @@ def _loading(info: ModelInfo, name: str) -> str:
         f"name = {name!r}\n"
         "tokenizer = AutoTokenizer.from_pretrained(name)\n"
         f"{note}model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.{dtype}){to_device}.eval()\n"
+        "ends = model.generation_config.eos_token_id\n"
         "model.generation_config = GenerationConfig()  # only the settings below are on"
     )
 
@@ -104,7 +105,7 @@ def _settings(info: ModelInfo, params: SamplingParams, drawn: bool) -> list[str]
     settings += [f"no_repeat_ngram_size={params.no_repeat_ngram_size}"] * (params.no_repeat_ngram_size != 0)
     if params.stop_strings:
         settings += [f"stop_strings={list(params.stop_strings)!r}", "tokenizer=tokenizer"]
-    return [*settings, "eos_token_id=model.config.eos_token_id", "pad_token_id=tokenizer.eos_token_id"]
+    return [*settings, "eos_token_id=ends", "pad_token_id=tokenizer.eos_token_id"]
 
 
 def _length(info: ModelInfo, params: SamplingParams) -> str:

@@ -241,6 +241,16 @@ def _indexed_files(model: ResolvedModel, weight_map: dict[str, str]) -> list[Pat
     return files
 
 
+def is_converted(name: str) -> bool:
+    """Whether a model's folder is there; that of a gguf file comes when it is loaded for the first time.
+
+    Raises:
+        ModelNotFoundError, ModelFormatError: as `resolve`.
+    """
+    model = resolve(name)
+    return model.file is None or model.folder.is_dir()
+
+
 def tokenizer_folder(name: str) -> Path:
     """The folder that holds a tokenizer; the genuine `gpt2` and `bert-base-uncased` are always at hand.
 

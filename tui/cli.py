@@ -19,6 +19,7 @@ from core.records import RANGES
 from core.registry import DEFAULT_GENERATOR, DEFAULT_PARAPHRASER
 from core.text import check_encodable, check_not_empty, visible
 from tui.lab_cli.all_commands import add_commands
+from tui.model_options import add_model_actions
 from tui.options import (
     EXIT_USAGE,
     Parser,
@@ -115,13 +116,7 @@ def build_parser() -> Parser:
     add_model_options(similar, DEFAULT_PARAPHRASER)
 
     models = add_command(commands, "models", "the models on this machine", _run_models)
-    models.add_argument("action", choices=("list", "path", "pull", "rm", "verify"))
-    models.add_argument("name", nargs="?", default="", help="a model; list takes none")
-    models.add_argument("--revision", default="", metavar="R", help="pull: a branch, tag or commit (main)")
-    models.add_argument("--yes", action="store_true", help="pull, rm --empty: do not ask")
-    models.add_argument("--undo", action="store_true", help="rm: bring a removed model back")
-    models.add_argument("--empty", action="store_true", help="rm: delete what was removed for good")
-    models.add_argument("--offline", action="store_true", help="open no connection; pull is refused")
+    add_model_actions(models)
     replay = add_command(commands, "replay", "run a record again: does it come out the same?", _run_replay)
     replay.add_argument("file", metavar="FILE", help="what generate --json printed, or a conversation's file")
     bench = add_command(commands, "bench", "how fast a model runs on this machine in each precision", _run_bench)

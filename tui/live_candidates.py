@@ -117,6 +117,7 @@ class LiveCandidates:
             self._search,
             target.device,
             target.dtype,
+            earlier=() if subject.context_ids else screen.runs.earlier(),
         )
         try:
             async for event in await self._engine.send(request):

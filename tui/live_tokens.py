@@ -9,7 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from core.errors import EngineError
-from core.registry import tokenizer_folder
+from core.registry import is_converted, tokenizer_folder
 from tui.panes.tokens import Breakdown
 
 if TYPE_CHECKING:
@@ -29,10 +29,18 @@ class LiveTokens:
     def __init__(self, screen: MainScreen) -> None:
         self._screen = screen
         self._tokenizers: dict[Breakdown, TextTokenizer] = {}
+        self._awaited = ""
+        """The model whose tokenizer comes with its conversion."""
 
     def begin(self, model: str) -> None:
         """Read the tokenizers in the background, then show the prompt's tokens."""
         self._screen.run_worker(self._read_tokenizers(model), exclusive=True, group="tokenizers", exit_on_error=False)
+
+    def model_came(self, model: str) -> None:
+        """A model is loaded: by now its tokenizer is there, too."""
+        if model == self._awaited:
+            self._awaited = ""
+            self.begin(model)
 
     def show(self, text: str) -> None:
         """Show a text's tokens, at once or after a pause; a newer text replaces one that still waits."""
@@ -54,6 +62,10 @@ class LiveTokens:
 
         for view, name in ((Breakdown.GENERATOR, model), (Breakdown.WORDPIECE, WORDPIECE)):
             try:
+                if view is Breakdown.GENERATOR and not is_converted(name):
+                    self._tokenizers.pop(view, None)
+                    self._awaited = name
+                    continue
                 tokenizer = await asyncio.to_thread(TextTokenizer.from_folder, name, tokenizer_folder(name))
             except EngineError as error:
                 self._screen.notify(str(error), severity="error", markup=False)

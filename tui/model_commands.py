@@ -22,10 +22,9 @@ from core.text import visible
 from core.trash import bring_back, empty_trash, folder_bytes, move_to_trash, trash_bytes, trash_folder
 from core.verifying import FileState, check_files
 from tui.headless import EXIT_INTERRUPTED, print_json, say
+from tui.model_options import NEED_NAME
 
 EXIT_DECLINED = 1
-
-_NEEDS_NAME = ("path", "pull", "rm", "verify")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -37,16 +36,9 @@ def run(options: argparse.Namespace) -> int:
     """
     action, name = options.action, options.name
     empties = action == "rm" and options.empty
-    if bool(name) != (action in _NEEDS_NAME and not empties):
+    if bool(name) != (action in NEED_NAME and not empties):
         what = f"models {action} takes no NAME" if name else f"models {action} needs a NAME"
         raise InputError(what + (" with --empty" if empties else ""), "nlp-tui models list shows the names")
-    for option, value, of in (
-        ("--revision", options.revision, "pull"),
-        ("--undo", options.undo, "rm"),
-        ("--empty", options.empty, "rm"),
-    ):
-        if value and action != of:
-            raise InputError(f"models {action} takes no {option}", f"it belongs to models {of}")
     return _ACTIONS[action](options)
 
 

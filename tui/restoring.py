@@ -33,7 +33,8 @@ class Restored:
             turn = self.turns.get(run.place.turn)
             if turn is None:
                 turn = self.turns[run.place.turn] = Turn(run.place.shown_prompt or run.started.prompt, "")
-            self.kept.append(_kept_run(run, turn))
+            turn.is_chat = turn.is_chat or (run.started.chat and turn.prompt == run.started.prompt)
+            self.kept.append(_kept_run(run, turn, number - 1))
             self._unread.setdefault(run.place.turn, []).append(number)
         self.hidden = sorted(self.turns)
         """The turns that are not shown yet, oldest first."""
@@ -87,7 +88,7 @@ class Restored:
         self.turns[turn].recall(outputs, retuned_at, note)
 
 
-def _kept_run(run: SavedRun, turn: Turn) -> KeptRun:
+def _kept_run(run: SavedRun, turn: Turn, before: int) -> KeptRun:
     started, place = run.started, run.place
     kept = KeptRun(
         turn,
@@ -99,6 +100,7 @@ def _kept_run(run: SavedRun, turn: Turn) -> KeptRun:
     )
     kept.parent, kept.parent_sequence = place.parent, place.parent_sequence
     kept.branch_at, kept.taken = place.branch_at, place.taken
+    kept.chat, kept.after = started.chat, before
     return kept
 
 

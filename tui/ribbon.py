@@ -13,15 +13,13 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
-from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from core.text import visible
+from tui.wrapped import WrappedView
 
-ROWS_PER_LINE = 2
 LEVELS = "▁▂▃▄▅▆▇█"
 
 
@@ -84,7 +82,7 @@ def surprisal_line(tokens: Sequence[RibbonToken], cells: int) -> str:
     return "".join(LEVELS[min(7, int(fmean(token.surprisal for token in part) / 2))] for part in stretches)
 
 
-class RibbonView(ScrollView, can_focus=True):
+class RibbonView(WrappedView):
     """Tokens in reading order with a mark under each; a cursor walks them (Line API)."""
 
     class TokenSelected(Message):
@@ -106,12 +104,6 @@ class RibbonView(ScrollView, can_focus=True):
             self.sequences = sequences
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "move(-1)", "Previous token", show=False),
-        Binding("right", "move(1)", "Next token", show=False),
-        Binding("up", "move_line(-1)", "Line up", show=False),
-        Binding("down", "move_line(1)", "Line down", show=False),
-        Binding("home", "move(-1000000)", "First token", show=False),
-        Binding("end", "move(1000000)", "Last token", show=False),
         Binding("l", "next_lens", "Lens", tooltip="Colour by surprisal, probability, rank or entropy"),
         Binding("enter", "list", "Candidates", tooltip="What else the model would have said here"),
         Binding("b", "app.show_branches", "Branches", tooltip="The runs of this prompt as a tree"),
@@ -129,15 +121,11 @@ class RibbonView(ScrollView, can_focus=True):
         "ribbon--mark",
     }
 
-    cursor = reactive(0)
     lens: reactive[Lens] = reactive(Lens.SURPRISAL)
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's own name
         super().__init__(id=id)
         self._tokens: tuple[RibbonToken, ...] = ()
-        self._labels: list[tuple[str, int]] = []
-        self._lines: list[tuple[int, int]] = []
-        self._width = 0
 
     @property
     def tokens(self) -> tuple[RibbonToken, ...]:
@@ -152,46 +140,24 @@ class RibbonView(ScrollView, can_focus=True):
     def show(self, tokens: Sequence[RibbonToken], *, cursor: int) -> None:
         """Show tokens, the cursor on one of them."""
         self._tokens = tuple(tokens)
-        self._labels = [(label, cell_len(label)) for label in map(_label, self._tokens)]
-        self._wrap()
+        self.labels = [(label, cell_len(label)) for label in map(_label, self._tokens)]
+        self.wrap()
         self.set_reactive(RibbonView.cursor, max(0, min(cursor, len(tokens) - 1)))
         self.watch_cursor()
 
-    def validate_cursor(self, cursor: int) -> int:
-        """Keep the cursor on a token."""
-        return max(0, min(cursor, len(self._tokens) - 1))
+    def breaks_after(self, index: int) -> bool:
+        """A line ends where the text has one."""
+        return self.labels[index][0].endswith("↵")
 
     def watch_cursor(self) -> None:
         """Show the token under the cursor and say which it is."""
-        if self._lines:
-            region = Region(0, self._line_of(self.cursor) * ROWS_PER_LINE, 1, ROWS_PER_LINE)
-            self.scroll_to_region(region, animate=False, force=True)  # also before there is a scrollbar
-        self.refresh()
+        self.show_cursor()
         if self.at_cursor is not None:
             self.post_message(self.TokenSelected(self.at_cursor))
 
     def watch_lens(self) -> None:
         """Colour anew."""
         self.refresh()
-
-    def on_resize(self) -> None:
-        """Wrap anew when the width changed."""
-        if self.scrollable_content_region.width != self._width:
-            self._wrap()
-
-    def action_move(self, step: int) -> None:
-        """Move the cursor by tokens."""
-        self.cursor += step
-
-    def action_move_line(self, step: int) -> None:
-        """Move the cursor by lines, staying about as far along the line."""
-        if not self._lines:
-            return
-        line = self._line_of(self.cursor)
-        target = line + step
-        if 0 <= target < len(self._lines):
-            start, end = self._lines[target]
-            self.cursor = min(start + self.cursor - self._lines[line][0], end - 1)
 
     def action_next_lens(self) -> None:
         """Go to the next lens."""
@@ -209,14 +175,14 @@ class RibbonView(ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         """A row of text, or of the marks under it."""
         base = self.rich_style
-        line, row = divmod(y + self.scroll_offset.y, ROWS_PER_LINE)
-        if line >= len(self._lines):
+        places, row = self.at_row(y)
+        if not places:
             return Strip.blank(self.size.width, base)
-        segments = [self._segment(index, row, base) for index in range(*self._lines[line])]
+        segments = [self._segment(index, row, base) for index in places]
         return Strip(segments).adjust_cell_length(self.size.width, base)
 
     def _segment(self, index: int, row: int, base: Style) -> Segment:
-        token, (label, width) = self._tokens[index], self._labels[index]
+        token, (label, width) = self._tokens[index], self.labels[index]
         level = token.level(self.lens)
         if row == 1:
             mark = LEVELS[level] if token.rank else " "
@@ -226,29 +192,6 @@ class RibbonView(ScrollView, can_focus=True):
         if index == self.cursor:
             style += self.get_component_rich_style("ribbon--cursor") + Style(underline=True)
         return Segment(label, base + style)
-
-    def _wrap(self) -> None:
-        width = self._width = self.scrollable_content_region.width
-        self._lines, start, used = [], 0, 0
-        for index, (label, cells) in enumerate(self._labels):
-            if used and used + cells > width:
-                self._lines.append((start, index))
-                start, used = index, 0
-            used += cells
-            if label.endswith("↵"):
-                self._lines.append((start, index + 1))
-                start, used = index + 1, 0
-        if start < len(self._labels):
-            self._lines.append((start, len(self._labels)))
-        self.virtual_size = Size(width, len(self._lines) * ROWS_PER_LINE)
-        self.refresh()
-
-    def _line_of(self, index: int) -> int:
-        low, high = 0, len(self._lines) - 1
-        while low < high:
-            middle = (low + high + 1) // 2
-            low, high = (middle, high) if self._lines[middle][0] <= index else (low, middle - 1)
-        return low
 
 
 def _label(token: RibbonToken) -> str:

@@ -20,7 +20,8 @@ from core.protocol import (
     SequenceDone,
     TokenGenerated,
 )
-from core.records import Candidate, ModelInfo, SamplingParams, StepRecord, describe_way
+from core.records import Candidate, Exchange, ModelInfo, SamplingParams, StepRecord, describe_way
+from tui.chat import BREAK, ids_to_go_on, root_of, text_before, thread
 from tui.dialogs import ChoiceDialog
 from tui.panes.conversation import Turn, describe_ending
 
@@ -71,6 +72,10 @@ class KeptRun:
     """Which of the parent's sequences it leaves."""
     taken: Candidate | None = None
     """The token it went on with; None when it wrote on after the last, and when that is not known."""
+    chat: bool = False
+    """Whether its prompt was a turn of a chat; what leaves it, or writes on, belongs to the same turn."""
+    after: int = -1
+    """Index in `Runs.kept` of the run whose answer a chat's prompt follows; −1 when it begins one."""
 
     def take(self, event: Event) -> None:
         """Keep what an event of this run tells."""
@@ -98,6 +103,8 @@ class Runs:
         self._screen = screen
         self._engine = engine
         self._turn: Turn | None = None
+        self._after = -1
+        """The run whose answer a chat's next prompt follows."""
         self.kept: list[KeptRun] = []
         """Every run that began, oldest first."""
         self.listener: Callable[[KeptRun, Event], None] = lambda run, event: None
@@ -112,6 +119,7 @@ class Runs:
         prompt_ids: tuple[int, ...] = (),
         params: SamplingParams | None = None,
         departure: Departure = NO_DEPARTURE,
+        begun_ids: tuple[int, ...] = (),
     ) -> None:
         """Begin a run, in a new turn or going on in one that is there.
 
@@ -122,6 +130,7 @@ class Runs:
             prompt_ids: read exactly these tokens.
             params: the settings; None takes those of the sampling pane.
             departure: where it leaves an earlier run.
+            begun_ids: tokens that stand after the prompt already.
         """
         screen = self._screen
         if screen.run is not None:
@@ -131,7 +140,11 @@ class Runs:
             turn = screen.conversation.add_turn(prompt, "waiting for the model…")
         self._turn = turn
         target, settings = screen.target, params or self._new_params()
-        request = Generate(0, target.model, prompt, settings, target.device, target.dtype, truncate, prompt_ids)
+        request = Generate(
+            *(0, target.model, prompt, settings, target.device, target.dtype, truncate, prompt_ids),
+            earlier=self.earlier(),
+            begun_ids=begun_ids,
+        )
         work = self._run(request, turn, departure)
         screen.run_worker(work, group="generate", exclusive=True, exit_on_error=False)
 
@@ -150,23 +163,51 @@ class Runs:
             candidate: the token to go on with.
             departure: the place in an earlier run that the tokens before it are taken from.
         """
-        ids = (*context_ids, candidate.id) if context_ids else ()
-        self.start(prompt + candidate.text, prompt_ids=ids, departure=replace(departure, taken=candidate))
+        departure = replace(departure, taken=candidate)
+        if context_ids:
+            shown = text_before(self.kept, departure.parent, prompt) + candidate.text
+            self.start(shown, prompt_ids=(*context_ids, candidate.id), departure=departure)
+        elif self._is_chat and self._screen.run is None:
+            turn = self._screen.conversation.add_turn(prompt + BREAK + candidate.text, "waiting for the model…")
+            self.start(prompt, turn, departure=departure, begun_ids=(candidate.id,))
+        else:
+            self.start(prompt + candidate.text, departure=departure)
 
     def bring_back(self, kept: Sequence[KeptRun]) -> None:
         """Take the runs of another conversation in the place of these."""
         self.kept[:] = kept
         self._turn = kept[-1].turn if kept else None
+        self._after = len(kept) - 1
 
     def again(self) -> None:
-        """Run the last prompt anew."""
-        if self._turn is not None:
+        """Run the last prompt anew; in a chat, after the same turns as before."""
+        if self._turn is None:
+            return
+        root = self.kept[root_of(self.kept, len(self.kept) - 1)] if self.kept else None
+        if root is not None and root.chat and self.kept[-1].turn is self._turn:
+            self._after = root.after if self._screen.run is None else self._after
+            self.start(root.prompt)
+        else:
             self.start(self._turn.prompt)
 
     def go_on(self) -> None:
         """Let the model write on after its last answer."""
-        if self._turn is not None and self._turn.text.strip():
-            self.start(self._turn.text, self._turn, departure=self._end_of(self._turn))
+        turn = self._turn
+        if turn is None or not turn.text.strip():
+            return
+        departure = self._end_of(turn)
+        is_chat = departure.parent >= 0 and self.kept[root_of(self.kept, departure.parent)].chat
+        ids = ids_to_go_on(self.kept[departure.parent]) if is_chat else ()
+        self.start(turn.text, turn, prompt_ids=ids, departure=departure)
+
+    def earlier(self) -> tuple[Exchange, ...]:
+        """The turns that a chat's next prompt follows."""
+        return thread(self.kept, self._after)
+
+    @property
+    def _is_chat(self) -> bool:
+        model = self._screen.status.model
+        return model is not None and model.chat
 
     def retune(self, params: SamplingParams) -> None:
         """Let the run under way go on with other settings."""
@@ -240,6 +281,9 @@ class Runs:
         kept = KeptRun(turn, event.prompt, event.prompt_ids, event.params, event.info, steps)
         kept.parent, kept.parent_sequence = departure.parent, departure.sequence
         kept.branch_at, kept.taken = departure.branch_at, departure.taken
+        kept.chat, kept.after = event.chat, self._after
+        self._after = len(self.kept)
+        turn.is_chat = event.chat and turn.prompt == event.prompt
         self.kept.append(kept)
         self.listener(kept, event)
         return kept

@@ -315,6 +315,7 @@ class MainScreen(Screen[None]):
                 elif isinstance(event, Loaded):
                     self.show_model(event.info)
                     self._restarts_left = RESTARTS
+                    self._live_tokens.model_came(target.model)
                     self.say("ready")
                     self._live_candidates.begin()
         except EngineError as error:

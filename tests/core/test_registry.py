@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from core.errors import ModelFormatError, ModelNotFoundError
+from core.hub_cache import hub_cache
 from core.registry import (
     STARTER_FOLDER,
     STARTERS,
     Source,
     cached_models,
-    hub_cache,
     read_config,
     resolve,
     tokenizer_folder,

@@ -104,14 +104,32 @@ def test_odd_texts_come_back_as_they_were(tmp_path: Path) -> None:
     assert len(path.read_bytes().splitlines()) == 3 + len(WORDS)
 
 
-@pytest.mark.parametrize("broken", [b"\0" * 40, b'{"type":"token"', b"[]", b'{"type":"token","sequence":7}', b"{}"])
-def test_a_damaged_line_is_named_and_the_file_is_left_as_it_is(tmp_path: Path, broken: bytes) -> None:
-    path = write_conversation(tmp_path, [("Once", ["a", "b"]), ("Twice", ["c"])])
+def spoil(path: Path, broken: bytes) -> bytes:
+    """Put something else in the place of the fourth line; returns what the file then holds."""
     lines = path.read_bytes().split(b"\n")
     lines[3] = broken
     path.write_bytes(b"\n".join(lines))
-    before = path.read_bytes()
-    with pytest.raises(ConversationDamagedError, match=rf"(line 4|run 1) of {path.name} is damaged"):
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("broken", [b"\0" * 40, b'{"type":"token"', b"[]", b"{}", b""])
+def test_a_damaged_line_is_named_and_the_file_is_left_as_it_is(tmp_path: Path, broken: bytes) -> None:
+    path = write_conversation(tmp_path, [("Once", ["a", "b"]), ("Twice", ["c"])])
+    before = spoil(path, broken)
+    file = ConversationFile.open(path)
+    with pytest.raises(ConversationDamagedError, match=rf"line 4 of {path.name} is damaged"):
+        read_conversation(file)
+    file.close()
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "broken", [b'{"type":"token","sequence":7}', b'{"type":"token",,}', b'{"type":"token","text":7}']
+)
+def test_a_line_that_lacks_something_is_found_when_its_run_is_looked_at(tmp_path: Path, broken: bytes) -> None:
+    path = write_conversation(tmp_path, [("Once", ["a", "b"]), ("Twice", ["c"])])
+    before = spoil(path, broken)
+    with pytest.raises(ConversationDamagedError, match=rf"run 1 of {path.name} is damaged"):
         reading(path)
     assert path.read_bytes() == before
     ConversationFile.open(path).close()  # nobody holds it

@@ -47,6 +47,8 @@ async def main() -> None:
         screen = app.screen
         assert isinstance(screen, MainScreen)
         while screen.status.state != "ready":
+            if screen.status.failed:
+                raise SystemExit(screen.status.state)
             await pilot.pause(0.01)
         while True:
             screen.runs.start("Once upon a time", params=SamplingParams(max_new_tokens=200, top_k=0))

@@ -37,6 +37,8 @@ class Turn(Static):
         self.prompt = prompt
         self.outputs: list[str] = [""]
         """One text for each sequence; kept when a run fails or is stopped."""
+        self.is_chat = False
+        """Whether the outputs are answers, which stand below the prompt, and no continuation of it."""
         self._written_before = ""
         self._retuned_at: list[list[int]] = []
         """Where other settings began to act: for each time, the length of each output."""
@@ -105,6 +107,7 @@ class Turn(Static):
         hidden = len(self.prompt) - PROMPT_SHOWN
         before = f"… {hidden:,} characters before …\n" if hidden > 0 else ""
         prompt = visible(self.prompt[-PROMPT_SHOWN:], layout=True)
+        prompt += "\n" * self.is_chat
         parts: list[Content | str | tuple[str, str]] = []
         for number, output in enumerate(self.outputs, start=1):
             parts.append((f"{number} " if len(self.outputs) > 1 else "", "$text-muted"))
@@ -142,6 +145,9 @@ class ConversationPane(VerticalScroll, can_focus=True):
 
 Each prompt (bold) with the text the model wrote after it, token by token. GPT-2 looks only backwards: each new token \
 is drawn from the probabilities it gives after everything before.
+
+A model with a chat template answers instead: what you write is a turn, and the earlier turns are read with it. The \
+status line says which: *chat* or *continues*.
 
 A line under each turn says why it ended: *eos* (the model chose its end token), *length* (max_new_tokens), a stop \
 string, the context limit, or you. Settings that change while it writes act from the next token; ⟲ marks where.
