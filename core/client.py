@@ -164,7 +164,7 @@ class EngineClient:
                     stderr=asyncio.subprocess.PIPE,
                     limit=_LINE_LIMIT,
                     start_new_session=True,
-                    env=_worker_environment(),
+                    env=worker_environment(),
                 )
             except OSError as error:
                 raise EngineStoppedError(f"the engine cannot be started: {error.strerror}") from None
@@ -278,7 +278,7 @@ def _how_it_ended(status: int) -> str:
     return f"the engine stopped with exit status {status}"
 
 
-def _worker_environment() -> dict[str, str]:
+def worker_environment() -> dict[str, str]:
     """No progress bars, no warnings, no fork advice, no way to a network from a loading model, no spinning."""
     quiet = {
         "HF_HUB_OFFLINE": "1",

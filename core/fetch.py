@@ -161,7 +161,11 @@ def _fetch(plan: DownloadPlan, place: _Place, emit: Emit) -> int:
                 _fetch_file(plan, file, place, tally)
         tally.end(file)
     _publish(plan, place)
-    weight_files(ResolvedModel(plan.name, Source.CACHE, Path(plan.folder)))  # an index may name what is not there
+    try:
+        weight_files(ResolvedModel(plan.name, Source.CACHE, Path(plan.folder)))
+    except EngineError:  # an index names what is not there: such a model must not be listed
+        shutil.rmtree(plan.folder)
+        raise
     _refer(plan, place)
     return tally.fetched_bytes
 

@@ -92,10 +92,10 @@ def _watch_answers() -> None:
 
 def _check_answer(response: Any) -> None:
     if response.status_code == 429 or response.status_code >= 500:
-        raise BusyError(response.status_code, _asked_wait_s(response.headers))
+        raise BusyError(response.status_code, asked_wait_s(response.headers))
 
 
-def _asked_wait_s(headers: Mapping[str, str]) -> float | None:
+def asked_wait_s(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait, from `Retry-After` (a number or a date) or the hub's `ratelimit`."""
     value = headers.get("retry-after", "").strip()
     if value.isdigit():

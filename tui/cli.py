@@ -18,6 +18,7 @@ from core.errors import EngineError, InputError, SettingError
 from core.records import RANGES
 from core.registry import DEFAULT_GENERATOR, DEFAULT_PARAPHRASER
 from core.text import check_encodable, check_not_empty, visible
+from tui import doctor_options
 from tui.lab_cli.all_commands import add_commands
 from tui.model_options import add_model_actions
 from tui.options import (
@@ -123,6 +124,7 @@ def build_parser() -> Parser:
     bench.add_argument("--model", default=DEFAULT_GENERATOR, metavar="NAME", help=f"({DEFAULT_GENERATOR})")
     bench.add_argument("--device", default="auto", help="auto, cuda, mps, xpu or cpu")
     bench.add_argument("--max-new-tokens", type=setting("max_new_tokens"), default=128, metavar="N", help="(128)")
+    doctor_options.add_commands(commands)
     add_commands(commands)
     return parser
 

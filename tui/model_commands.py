@@ -48,34 +48,29 @@ def _list(options: argparse.Namespace) -> int:
         for one in facts:
             print_json(asdict(one))
         return 0
-    rows = [_HEADINGS, *map(_row, facts)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
-    for row in rows:
-        cells = zip(row, widths, _ALIGNED, strict=True)
-        print("  ".join(f"{cell:{aligned}{width}}" for cell, width, aligned in cells).rstrip())
+    for one in facts:
+        print("\n    ".join(map(visible, _lines(one))))
     if trash_bytes():
         say(f"{size_text(trash_bytes())} lie in the trash; nlp-tui models rm --empty deletes them for good")
     return 0
 
 
-_HEADINGS = ("name", "source", "task", "parameters", "on disk", "float32", "half", "int8", "licence", "revision", "")
-_ALIGNED = "<<<>>>>><<<"
-
-
-def _row(facts: ModelFacts) -> tuple[str, ...]:
-    memory = [facts.memory_bytes.get(precision) for precision in ("float32", "float16", "int8")]
-    cells = (
-        facts.name,
+def _lines(facts: ModelFacts) -> list[str]:
+    """A model as a few lines: its name and what it is, then its sizes, or what is wrong with it."""
+    what = [
         facts.source,
         facts.task or facts.architecture,
-        f"{facts.parameters / 1e6:,.1f} M" if facts.parameters else "–",
-        size_text(facts.size_bytes),
-        *(size_text(size) if size else "–" for size in memory),
-        facts.license or "not stated",
-        facts.revision[:7] or "–",
-        facts.summary,
-    )
-    return tuple(map(visible, cells))
+        f"{facts.parameters / 1e6:,.1f} M parameters" if facts.parameters else "",
+        f"revision {facts.revision[:7]}" if facts.revision else "",
+        f"licence: {facts.license or 'not stated'}",
+    ]
+    lines = [f"{facts.name}  {', '.join(filter(None, what))}"]
+    if not facts.parameters:
+        return [*lines, f"not usable: {facts.summary}"]
+    memory = {name: size_text(size) for name, size in facts.memory_bytes.items()}
+    choices = [f"{memory['float32']} in float32", f"{memory['float16']} in float16 or bfloat16"]
+    choices += [f"{memory['int8']} in int8"] if "int8" in memory else []
+    return [*lines, f"{size_text(facts.size_bytes)} on disk ({facts.dtype}); in memory {', '.join(choices)}"]
 
 
 def _path(options: argparse.Namespace) -> int:
@@ -102,7 +97,9 @@ def _pull(options: argparse.Namespace) -> int:
                 return EXIT_DECLINED
             runner.run(_follow(download, report))
         except KeyboardInterrupt:
-            say("\nstopped; what has come so far is kept, and the same command goes on from there")
+            if sys.stderr.isatty():
+                print(file=sys.stderr)  # below the line of progress
+            say("stopped; what has come so far is kept, and the same command goes on from there")
             return EXIT_INTERRUPTED
         finally:
             runner.run(download.close())

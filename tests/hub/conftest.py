@@ -6,17 +6,21 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from core.encoder_models import Head
+from core.errors import EngineError
 from core.hub import Download, DownloadEvent
 from core.hub_records import DownloadPlan
+from core.registry import STARTER_FOLDER, resolve
 from tests.conftest import EncoderBuilder
-from tests.hub.server import HubRepository, LocalHub
+from tests.hub.server import HubRepository, LocalHub, sha256
 
+GPT2 = "openai-community/gpt2"
 MRPC, SST2 = "bert-base-cased-finetuned-mrpc", "distilbert-base-uncased-finetuned-sst-2-english"
 
 CASED_WORDS = ("The", "the", "cat", "Cat", "sat", "on", "a", "mat", "is", "Paris", "paris", ".", "##s")
@@ -98,8 +102,6 @@ def sst2_files(build_encoder: EncoderBuilder, bert_vocabulary: bytes) -> dict[st
 @pytest.fixture(scope="session")
 def bert_vocabulary() -> bytes:
     """BERT's genuine uncased vocabulary as vocab.txt."""
-    from core.registry import STARTER_FOLDER
-
     tokenizer = json.loads((STARTER_FOLDER / "bert" / "tokenizer.json").read_text(encoding="utf-8"))
     vocabulary: dict[str, int] = tokenizer["model"]["vocab"]
     return "\n".join(sorted(vocabulary, key=lambda token: vocabulary[token])).encode() + b"\n"
@@ -128,11 +130,11 @@ def hub(
     started = LocalHub()
     card = {"license": "mit"}
     started.repositories = {
-        "openai-community/gpt2": HubRepository(gpt2_files, "text-generation", card, ("main", "v1", "refs/pr/1")),
+        GPT2: HubRepository(gpt2_files, "text-generation", card, ("main", "v1", "refs/pr/1")),
         "org/sharded": HubRepository(sharded_files, "text-generation"),
         "org/pickle": HubRepository({"config.json": b"{}", "pytorch_model.bin": b"\x80\x02."}),
     }
-    started.aliases = {"gpt2": "openai-community/gpt2"}
+    started.aliases = {"gpt2": GPT2}
     for variable in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
         monkeypatch.delenv(variable, raising=False)
     for variable in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
@@ -189,3 +191,33 @@ def size_of(path: Path) -> int:
 def parts_in(cache: Path) -> list[Path]:
     """Files that have not come whole."""
     return list(cache.rglob("*.incomplete"))
+
+
+async def refusal(name: str = "gpt2", revision: str = "") -> EngineError:
+    """The error that a download ends with; one line, with a way out."""
+    with pytest.raises(EngineError) as caught:
+        await pull(name, revision)
+    assert "\n" not in str(caught.value)
+    assert caught.value.hint
+    return caught.value
+
+
+def weights_of(hub: LocalHub) -> bytes:
+    """The GPT-2's weights."""
+    return hub.repositories[GPT2].files["model.safetensors"]
+
+
+def part_of(cache: Path, hub: LocalHub) -> Path:
+    """Where the beginning of the GPT-2's weights lies."""
+    return cache / "models--gpt2" / "blobs" / f"{sha256(weights_of(hub))}.incomplete"
+
+
+def is_whole(hub: LocalHub) -> bool:
+    """Whether the GPT-2 is there, byte by byte."""
+    return (resolve("gpt2").folder / "model.safetensors").read_bytes() == weights_of(hub)
+
+
+def use_gpt2_with(hub: LocalHub, **files: bytes) -> None:
+    """Change files of the hub's GPT-2."""
+    old = hub.repositories[GPT2]
+    hub.repositories[GPT2] = replace(old, files=old.files | files)

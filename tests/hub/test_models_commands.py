@@ -115,6 +115,7 @@ def test_ctrl_c_at_the_question_downloads_nothing(hub: LocalHub, tmp_path: Path)
     screen.until(lambda text: "[y/N] " in text)
     screen.process.send_signal(signal.SIGINT)
     assert screen.wait() == 130
+    assert "\r\nstopped; what has come so far is kept" in screen.painted
     assert not hub.sent_bytes("/resolve/")
 
 
@@ -194,8 +195,10 @@ def test_list_tells_task_size_memory_licence_and_revision(hub: LocalHub, tmp_pat
     }
     assert row["revision"] == hub.repositories["openai-community/gpt2"].commit
     readable = run("models", "list", folder=tmp_path).stdout.splitlines()
-    assert readable[-1].split()[:2] == ["gpt2", "cache"]
-    assert row["revision"][:7] in readable[-1]
+    assert readable[-2].startswith("gpt2  cache, text generation, 1.6 M parameters, revision ")
+    assert readable[-2].endswith(f"{row['revision'][:7]}, licence: mit")
+    assert "6.5 MB in float32, 3.3 MB in float16 or bfloat16, 1.6 MB in int8" in readable[-1]
+    assert readable[-1].startswith("    6.6 MB on disk (F32); in memory ")
 
 
 def test_list_says_what_is_wrong_with_a_broken_model(hub: LocalHub, tmp_path: Path) -> None:
@@ -204,6 +207,9 @@ def test_list_says_what_is_wrong_with_a_broken_model(hub: LocalHub, tmp_path: Pa
     row = run("models", "list", "--json", folder=tmp_path).lines[-1]
     assert (row["parameters"], row["memory_bytes"]) == (0, {})
     assert "has no weights" in row["summary"]
+    assert (
+        run("models", "list", folder=tmp_path).stdout.splitlines()[-1].startswith("    not usable: gpt2 has no weights")
+    )
 
 
 # -- verify -----------------------------------------------------------------------------------------------------------
@@ -238,6 +244,20 @@ def test_verify_finds_a_small_file_that_changed_and_one_that_is_gone(hub: LocalH
     rows = run("models", "verify", "gpt2", "--json", folder=tmp_path).lines
     states = {row["file"]: row["state"] for row in rows if row["state"] != "ok"}
     assert states == {"config.json": "damaged", "tokenizer.json": "missing"}
+
+
+def test_verify_knows_hard_links_and_says_what_it_cannot_check(hub: LocalHub, tmp_path: Path) -> None:
+    pull("gpt2", tmp_path)
+    for path in resolve("gpt2").folder.iterdir():
+        blob = path.resolve()
+        path.unlink()
+        if path.name == "config.json":
+            path.write_bytes(blob.read_bytes())
+        else:
+            path.hardlink_to(blob)
+    finished = run("models", "verify", "gpt2", "--json", folder=tmp_path)
+    assert finished.code == 0
+    assert {row["file"]: row["state"] for row in finished.lines if row["state"] != "ok"} == {"config.json": "unchecked"}
 
 
 def test_a_folder_has_nothing_to_compare_with(gpt2_folder: Path, tmp_path: Path) -> None:

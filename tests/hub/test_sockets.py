@@ -13,6 +13,8 @@ from tests.cli.process import PATIENCE_S, REPOSITORY, command_line, environment
 from tests.hub.server import LocalHub
 from tests.tui.test_terminal import Terminal
 
+pytestmark = pytest.mark.starter
+
 _GUARD = """
 import os, sys
 def note(event, arguments):
@@ -91,7 +93,6 @@ def test_a_command_opens_no_connection(arguments: tuple[str, ...], guard: Guard,
     assert not hub.served
 
 
-@pytest.mark.starter
 def test_the_app_opens_no_connection(guard: Guard, hub: LocalHub, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in guard.environment.items():
         monkeypatch.setenv(name, value)
