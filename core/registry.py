@@ -111,15 +111,17 @@ def resolve(name: str) -> ResolvedModel:
 
 def _resolve_outside(name: str) -> ResolvedModel:
     folder = Path(name).expanduser()
-    looks_like_path = name.startswith((".", "~", "/")) or (os.sep != "/" and os.sep in name)
+    is_gguf = folder.suffix.lower() == ".gguf"
+    looks_like_path = is_gguf or name.startswith((".", "~", "/")) or (os.sep != "/" and os.sep in name)
     if folder.is_dir() and (looks_like_path or (folder / "config.json").exists()):
         return ResolvedModel(name, Source.FOLDER, folder.resolve())
-    if folder.is_file() and folder.suffix.lower() == ".gguf":
+    if folder.is_file() and is_gguf:
         return ResolvedModel(name, Source.GGUF, _conversion_folder(folder.resolve()), folder.resolve())
     if folder.is_file():
         raise ModelFormatError(f"model {name!r} is a file, not a model folder", f"give its folder: {folder.parent}")
     if looks_like_path:
-        raise ModelNotFoundError(f"no folder {name!r}", "check the path, or use the bundled starter/gpt2")
+        what = "file" if is_gguf else "folder"
+        raise ModelNotFoundError(f"no {what} {name!r}", "check the path, or use the bundled starter/gpt2")
     cached = cached_snapshot(name)
     if cached is not None:
         return ResolvedModel(name, Source.CACHE, cached)
@@ -212,7 +214,7 @@ def weight_files(model: ResolvedModel) -> list[Path]:
             f"{model.name} has only {pickled[0]}, a pickle, which can run code when opened",
             "convert it with save_pretrained(…), which writes model.safetensors",
         )
-    raise ModelFormatError(f"{model.name} has no weights (model.safetensors)", "give a folder made by save_pretrained")
+    raise ModelFormatError(f"{model.name} has no weights (model.safetensors)", _what_instead(model))
 
 
 def weight_map(model: ResolvedModel) -> dict[str, Path]:

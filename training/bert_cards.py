@@ -45,11 +45,11 @@ next-sentence task come from other documents; label 0 is "is next"."""
 TASK_SUMMARIES = {
     Task.MRPC: """\
 Says whether two sentences mean the same: labels `not_equivalent` and `equivalent`. All but its last
-layer is the encoder of the starter BERT, so it needs the folder `bert` beside it. That encoder
+layers is the encoder of the starter BERT, so it needs the folder `bert` beside it. That encoder
 started from all-MiniLM-L6-v2 (Apache-2.0).""",
     Task.SST2: """\
 Says whether a sentence speaks well of something: labels `NEGATIVE` and `POSITIVE`. All but its last
-layer is the encoder of the starter BERT, so it needs the folder `bert` beside it. That encoder
+layers is the encoder of the starter BERT, so it needs the folder `bert` beside it. That encoder
 started from all-MiniLM-L6-v2 (Apache-2.0).""",
 }
 

@@ -20,6 +20,8 @@ from transformers import BatchEncoding, PreTrainedTokenizerBase
 HIGHEST_SCORE = 5.0
 LONGEST_INPUT = 128
 BUCKET_ROWS = 1024
+SAME_FROM, OTHER_UP_TO = 0.8, 0.55
+"""Similarities from which two sentences surely mean the same, and up to which they surely do not."""
 
 _NOT_LETTERS = re.compile(r"[\W_]+")
 
@@ -90,6 +92,19 @@ def read_tasks(data: Path) -> dict[Task, TaskRows]:
         )
         for task in Task
     }
+
+
+def as_paraphrases(examples: Sequence[Example]) -> list[Example]:
+    """Turn pairs with a similarity into paraphrases and others, the doubtful ones left out.
+
+    Args:
+        examples: Rows of STS-B.
+
+    Returns:
+        Rows labelled as MRPC's are.
+    """
+    sure = [e for e in examples if e.label >= SAME_FROM or e.label <= OTHER_UP_TO]
+    return [Example(e.texts, float(e.label >= SAME_FROM)) for e in sure]
 
 
 def length_buckets(examples: Sequence[Example], size: int = BUCKET_ROWS) -> list[list[Example]]:

@@ -63,4 +63,8 @@ def save_surroundings(folder: Path, config: PreTrainedConfig, tokenizer: PreTrai
     packed_config.save_pretrained(str(folder))
     packed_tokenizer = copy.deepcopy(tokenizer)
     packed_tokenizer.model_max_length = longest
+    backend = getattr(packed_tokenizer, "backend_tokenizer", None)
+    if backend is not None:  # what the last training batch asked for is no property of the tokenizer
+        backend.no_truncation()
+        backend.no_padding()
     packed_tokenizer.save_pretrained(str(folder))

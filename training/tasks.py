@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from torch.nn import functional
 from torch.optim import AdamW
-from transformers import BertForSequenceClassification, PreTrainedTokenizerBase
+from transformers import BertForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
 from training.bert_cards import write_task_card
-from training.bert_model import LABELS
+from training.bert_model import LABELS, build_branch
 from training.bert_pack import pack_task
 from training.cards import run_facts
 from training.command_line import recipe_parser
@@ -26,6 +26,7 @@ from training.glue import (
     Example,
     Task,
     TaskRows,
+    as_paraphrases,
     class_labels,
     draw_examples,
     encode_examples,
@@ -33,7 +34,7 @@ from training.glue import (
     read_tasks,
 )
 from training.loop import fit
-from training.measures import load_classifier, load_tokenizer
+from training.measures import load_bert, load_classifier, load_tokenizer
 from training.packing import INDEX_NAME
 from training.progress import Budget, learning_rate_factor, step_generator
 
@@ -146,6 +147,7 @@ def run(
     *,
     device: str = "cpu",
     resume: bool = False,
+    from_bert: bool = False,
 ) -> None:
     """Fine-tune one task's own layers, or go on with it, and pack the result.
 
@@ -158,21 +160,28 @@ def run(
         settings: How to train.
         device: Where to train.
         resume: Go on from the checkpoint in `out`.
+        from_bert: Start with copies of BERT's own last layers, which know the other tasks, too.
     """
     folder = out / str(task)
     own_names = own_weight_names(folder)
-    model = load_classifier(folder)
+    own_layers = len({name.split(".")[3] for name in own_names if ".layer." in name})
+    model: PreTrainedModel
+    if from_bert:
+        torch.manual_seed(settings.seed)
+        model = build_branch(load_bert(out / "bert").bert, task, own_layers)
+    else:
+        model = load_classifier(folder)
     if not isinstance(model, BertForSequenceClassification):
         raise TypeError(f"{folder} must hold a BERT classifier, got {type(model).__name__}")
     model.to(device)  # type: ignore[arg-type]
     trainer = TaskTrainer(model, own_names, rows.train, tokenizer, settings)
     checkpoint = out / f"{task}.checkpoint.pt"
     clock = fit(trainer, budget, checkpoint, name=str(task), resume=resume)
-    own_layers = {name.split(".")[3] for name in own_names if ".layer." in name}
-    pack_task(model, tokenizer, folder, len(own_layers))
-    facts = run_facts(f"{COMMAND} --only {task}", budget, trainer.step, clock, device) | {
-        "before that": "trained with the starter BERT, see its card",
-        "trained here": f"last {len(own_layers)} layer(s), pooler and classifier (AdamW)",
+    pack_task(model, tokenizer, folder, own_layers)
+    start = " --from-bert" if from_bert else ""
+    facts = run_facts(f"{COMMAND} --only {task}{start}", budget, trainer.step, clock, device) | {
+        "before that": f"{'copied from' if from_bert else 'trained with'} the starter BERT, see its card",
+        "trained here": f"last {own_layers} layer(s), pooler and classifier (AdamW)",
     }
     write_task_card(folder, task, rows.dev, tokenizer, facts)
 
@@ -181,6 +190,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     """Read the command line."""
     parser = recipe_parser("training.tasks", __doc__, minutes="running time of all tasks together")
     parser.add_argument("--only", choices=[str(task) for task in LABELS], help="one task alone")
+    parser.add_argument("--from-bert", action="store_true", help="start with copies of BERT's last layers")
+    parser.add_argument("--with-stsb", action="store_true", help="MRPC: learn the sure pairs of STS-B, too")
+    parser.add_argument("--rate", type=float, default=TaskSettings().rate, help="peak learning rate (%(default)g)")
     return parser.parse_args(arguments)
 
 
@@ -192,16 +204,20 @@ def main() -> None:
     for task in [Task(options.only)] if options.only else LABELS:
         share = 1.0 if options.only else MINUTES_SHARE[task]
         budget = Budget(share * options.minutes, options.steps)
-        settings = TaskSettings(seed=options.seed)
+        settings = TaskSettings(rate=options.rate, seed=options.seed)
+        learnt = rows[task]
+        if options.with_stsb and task is Task.MRPC:
+            learnt = TaskRows((*learnt.train, *as_paraphrases(rows[Task.STSB].train)), learnt.dev)
         run(
             task,
-            rows[task],
+            learnt,
             tokenizer,
             options.out,
             budget,
             settings,
             device=options.device,
             resume=options.resume,
+            from_bert=options.from_bert,
         )
 
 

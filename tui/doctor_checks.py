@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import platform
 import shutil
 import socket
@@ -10,6 +11,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
@@ -141,7 +143,7 @@ def check_network(environment: Mapping[str, str]) -> Iterator[Finding]:
     name, shown = "hub" if endpoint == HUB else "mirror", _without_secrets(endpoint)
     hint = "check the connection, the proxy variables and HF_ENDPOINT; everything bundled works without"
     try:
-        request = urllib.request.Request(f"{endpoint}/api/models/gpt2", headers={"User-Agent": "nlp-tui"})
+        request = urllib.request.Request(f"{shown}/api/models/gpt2", headers=_headers(endpoint))
         with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             yield Finding("network", name, Verdict.OK, f"{shown} answers ({answer.status})")
     except urllib.error.HTTPError as error:
@@ -158,8 +160,22 @@ def check_network(environment: Mapping[str, str]) -> Iterator[Finding]:
 
 def _without_secrets(address: str) -> str:
     """An address without the name and password that may stand in it."""
-    parts = urllib.parse.urlsplit(address)
+    try:
+        parts = urllib.parse.urlsplit(address)
+    except ValueError:
+        return "HF_ENDPOINT"  # it is no address
     return urllib.parse.urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
+
+
+def _headers(address: str) -> dict[str, str]:
+    """Of a request: who asks, and the name and password that the address holds."""
+    name = {"User-Agent": "nlp-tui"}
+    with suppress(ValueError):
+        secret, at, _ = urllib.parse.urlsplit(address).netloc.rpartition("@")
+        if at:
+            token = base64.b64encode(urllib.parse.unquote(secret).encode()).decode()
+            return name | {"Authorization": f"Basic {token}"}
+    return name
 
 
 def _wide_characters(cells: int | None) -> Finding:

@@ -67,7 +67,7 @@ def json_lines(run: KeptRun) -> str:
 
 def events(run: KeptRun) -> Iterator[RunStarted | TokenGenerated | Retuned | SequenceDone]:
     """The events that a run was recorded from, in an order in which they may have come."""
-    yield RunStarted(0, run.info, run.prompt, run.prompt_ids, run.params)
+    yield RunStarted(0, run.info, run.prompt, run.prompt_ids, run.params, run.chat)
     ends = {end.sequence: end for end in run.ends}
     for index in range(max(map(len, run.steps))):
         for start, params in run.retunes:

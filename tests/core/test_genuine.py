@@ -1,4 +1,4 @@
-"""Two genuine pretrained models, where they are at hand: `NLP_TUI_MINILM` is a folder, `NLP_TUI_SMOLLM2` a gguf file."""
+"""Two genuine models, where they are at hand: `NLP_TUI_MINILM` is a folder, `NLP_TUI_SMOLLM2` a gguf file."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_minilm_has_the_cosine_of_mean_pooling_in_plain_transformers(first: str,
         ]
     answer = events_of(Compare(1, str(MINILM), first, second, "cpu", "float32"))[-1]
     assert isinstance(answer, Compared)
-    expected = float(torch.nn.functional.cosine_similarity(*states, dim=0))
+    expected = float(torch.nn.functional.cosine_similarity(states[0], states[1], dim=0))
     assert answer.similarity.cosine == pytest.approx(expected, abs=1e-5)
     assert answer.similarity.by_cosine
 
@@ -137,5 +137,5 @@ def test_a_conversion_that_is_killed_leaves_no_model_behind(tmp_path: Path) -> N
             if "keeping the converted model" in line:
                 process.kill()
                 break
-    left = list((tmp_path / "nlp-tui" / "converted").iterdir())
-    assert all(folder.name.startswith(".unfinished-") for folder in left)
+    (left,) = (tmp_path / "nlp-tui" / "converted").iterdir()
+    assert left.name.startswith(".unfinished-")

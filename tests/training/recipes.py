@@ -47,11 +47,12 @@ def train_bert(data: Path, encoder: Path, out: Path, steps: int, *, resume: bool
     bert.run(read_all(data), read_tasks(data), word_pieces(data), encoder, out, budget, BERT, resume=resume)
 
 
-def train_task(data: Path, out: Path, task: Task, steps: int, *, resume: bool = False) -> None:
+def train_task(data: Path, out: Path, task: Task, steps: int, *, resume: bool = False, from_bert: bool = False) -> None:
     """Fine-tune one task's own layers up to a step."""
     settings = TaskSettings(rows_per_step=8)
     budget = Budget(MINUTES, steps)
-    tasks.run(task, read_tasks(data)[task], word_pieces(data), out, budget, settings, resume=resume)
+    rows, tokenizer = read_tasks(data)[task], word_pieces(data)
+    tasks.run(task, rows, tokenizer, out, budget, settings, resume=resume, from_bert=from_bert)
 
 
 def distil_student(data: Path, out: Path, steps: int, *, resume: bool = False) -> None:

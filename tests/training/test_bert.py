@@ -26,8 +26,15 @@ from training.bert_measures import mean_ranks, spearman
 from training.bert_model import build_family
 from training.distil_model import build_student
 from training.evaluate import Material, all_figures
-from training.glue import Task, read_tasks
-from training.sentence_pairs import IS_RANDOM, draw_pairs, encode_pieces, mask_pairs
+from training.glue import Example, Task, as_paraphrases, read_tasks
+from training.sentence_pairs import (
+    IS_RANDOM,
+    IS_SINGLE,
+    draw_pairs,
+    draw_sentence,
+    encode_pieces,
+    mask_pairs,
+)
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +103,22 @@ def test_fine_tuning_changes_the_own_layers_alone(tiny_data: Path, tiny_encoder:
     assert {"classifier.weight", "bert.pooler.dense.weight"} <= changed
 
 
+def test_a_packed_tokenizer_neither_cuts_nor_fills_up(models: Path) -> None:
+    for name in ("bert", "mrpc", "sst2"):
+        written = json.loads((models / name / "tokenizer.json").read_text(encoding="utf-8"))
+        assert (written["truncation"], written["padding"]) == (None, None)
+
+
+def test_a_task_may_start_from_bert_s_own_last_layers(tiny_data: Path, tiny_encoder: Path, tmp_path: Path) -> None:
+    train_bert(tiny_data, tiny_encoder, tmp_path, 1)
+    train_task(tiny_data, tmp_path, Task.MRPC, 0, from_bert=True)
+    own = load_file(tmp_path / "mrpc" / "classifier.safetensors")
+    heads = load_file(tmp_path / "bert" / "heads.safetensors")
+    layers = [name for name in own if ".layer." in name]
+    assert layers
+    assert all(torch.equal(own[name], heads[name]) for name in layers)
+
+
 def test_fine_tuning_goes_on_where_it_stopped(tiny_data: Path, models: Path) -> None:
     checkpoint = models / "sst2.checkpoint.pt"
     assert torch.load(checkpoint, weights_only=True)["step"] == 3
@@ -130,6 +153,20 @@ def test_random_seconds_come_from_another_document(bert_tokenizer: PreTrainedTok
         assert strangers == (pair.label == IS_RANDOM)
 
 
+def test_a_single_sentence_is_whole_and_has_no_partner(bert_tokenizer: PreTrainedTokenizerBase) -> None:
+    pieces = encode_pieces(["the cat sat on the mat. a dog ran to the big red bird! why? " * 20] * 2, bert_tokenizer)
+    ends = torch.tensor(bert_tokenizer.convert_tokens_to_ids([".", "!", "?"]))
+    generator = torch.Generator().manual_seed(0)
+    drawn = [draw_sentence(pieces, ends, generator) for _ in range(30)]
+    assert {bert_tokenizer.decode(pair.first) for pair in drawn} <= {
+        "the cat sat on the mat.",
+        "a dog ran to the big red bird!",
+    }
+    batch = mask_pairs(drawn, bert_tokenizer, 0.15, generator)
+    assert batch.labels.tolist() == [IS_SINGLE] * 30
+    assert int(batch.token_type_ids.sum()) == 0
+
+
 def test_masks_hide_text_alone_in_the_paper_s_shares(bert_tokenizer: PreTrainedTokenizerBase) -> None:
     pieces = encode_pieces(["the cat sat on the mat " * 30] * 2, bert_tokenizer)
     generator = torch.Generator().manual_seed(0)
@@ -157,6 +194,11 @@ def test_training_rows_that_recur_in_a_dev_set_are_dropped(tiny_data: Path, tmp_
                 text += f"1\t1\t2\t{twin[1].upper()}\t{twin[0]}\n"
             (tmp_path / "glue" / name / f"{part}.tsv").write_text(text, encoding="utf-8")
     assert read_tasks(tmp_path)[Task.MRPC].train == clean[Task.MRPC].train
+
+
+def test_sure_pairs_of_a_similarity_task_become_paraphrases() -> None:
+    rows = [Example(("a", "b"), label) for label in (0.0, 0.55, 0.6, 0.79, 0.8, 1.0)]
+    assert [row.label for row in as_paraphrases(rows)] == [0.0, 0.0, 1.0, 1.0]
 
 
 def test_soft_labels_cost_nothing_once_they_are_matched() -> None:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from textual.widgets import Static
 
 from core.client import Reply
 from core.protocol import Generate, Inspect, Inspected, Load, Loaded, RunStarted, Work
 from core.records import CandidateTable, Exchange, FinishReason
+from core.registry import STARTER_FOLDER, resolve
+from tests.core.gguf_files import GgufFile
 from tests.tui.conftest import Launch, Running
 from tests.tui.fake_engine import INFO, FakeEngine
 from tests.tui.test_candidates import entry
 from tui.panes.conversation import Turn
+from tui.panes.tokens import Breakdown
 from tui.runs import Departure
+from tui.screen import Target
 
 PARIS = Exchange("Capital of France?", "It is Paris.")
 ROME = Exchange("And of Italy?", "Rome.")
@@ -165,6 +172,26 @@ async def test_the_candidates_of_a_prompt_come_after_the_earlier_turns(launch: L
         request = running.engine.of(Inspect)[-1]
         assert isinstance(request, Inspect)
         assert request.earlier == (PARIS,)
+
+
+async def test_the_tokens_of_a_gguf_file_come_with_its_conversion(
+    launch: Launch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    file = GgufFile().write(tmp_path / "tiny.gguf")
+    async with launch() as running:
+        heading = running.screen.query_one(f"#{Breakdown.GENERATOR}-heading", Static)
+        await running.until(lambda: "starter/gpt2" in str(heading.content))
+        running.engine.loads = False
+        running.screen.target = Target(str(file))
+        await running.until(lambda: len(running.engine.of(Load)) == 2)
+        assert "tiny.gguf · " in str(running.screen.status.content)
+        shutil.copytree(STARTER_FOLDER / "gpt2", resolve(str(file)).folder)
+        running.screen.prompt.text = "Once"
+        request = running.engine.of(Load)[-1]
+        running.engine.replies[request.id].put(Loaded(request.id, replace(INFO, name=str(file), source="gguf")))
+        await running.until(lambda: str(file) in str(heading.content))
+        assert not running.app._notifications
 
 
 @pytest.mark.parametrize(("chat", "word"), [(True, "chat"), (False, "continues")])

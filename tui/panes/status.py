@@ -36,12 +36,14 @@ class StatusLine(Static):
     def _paint(self) -> None:
         model = self.model
         name = model.name if model is not None else self.wanted_model
+        if name.lower().endswith(".gguf"):
+            name = name.rpartition("/")[2]  # such files are named for what they hold
         where = f"{model.device} {describe_precision(model)}" if model is not None else ""
         source = f"({model.source})" if model is not None and not name.startswith(f"{model.source}/") else ""
         use = "" if model is None else "chat" if model.chat else "continues"
         # From the most to the least needed; what does not fit is left out from the end.
-        items = [name, self.state, self.speed, use, where, self.context, source]
-        order = [0, 6, 3, 4, 1, 2, 5]
+        items = [name, self.state, use, self.speed, where, self.context, source]
+        order = [0, 6, 2, 4, 1, 3, 5]
         room, kept = self.size.width - 2, set[int]()
         for index, item in enumerate(items):
             if item and len(item) + 3 <= room:
