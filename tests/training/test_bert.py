@@ -109,16 +109,6 @@ def test_a_packed_tokenizer_neither_cuts_nor_fills_up(models: Path) -> None:
         assert (written["truncation"], written["padding"]) == (None, None)
 
 
-def test_a_task_may_start_from_bert_s_own_last_layers(tiny_data: Path, tiny_encoder: Path, tmp_path: Path) -> None:
-    train_bert(tiny_data, tiny_encoder, tmp_path, 1)
-    train_task(tiny_data, tmp_path, Task.MRPC, 0, from_bert=True)
-    own = load_file(tmp_path / "mrpc" / "classifier.safetensors")
-    heads = load_file(tmp_path / "bert" / "heads.safetensors")
-    layers = [name for name in own if ".layer." in name]
-    assert layers
-    assert all(torch.equal(own[name], heads[name]) for name in layers)
-
-
 def test_fine_tuning_goes_on_where_it_stopped(tiny_data: Path, models: Path) -> None:
     checkpoint = models / "sst2.checkpoint.pt"
     assert torch.load(checkpoint, weights_only=True)["step"] == 3
