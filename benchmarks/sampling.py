@@ -12,7 +12,7 @@ import time
 from statistics import median
 
 from benchmarks import machine, report
-from core.records import SamplingParams
+from core.sampling_params import SamplingParams
 
 SETTINGS: dict[str, SamplingParams] = {
     "greedy": SamplingParams(do_sample=False),

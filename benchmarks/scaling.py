@@ -22,7 +22,7 @@ from benchmarks import machine, report, sampling
 from benchmarks.models import add_work_option, built, prompt
 from core.client import EngineClient
 from core.protocol import Generate, Load, TokenGenerated
-from core.records import SamplingParams
+from core.sampling_params import SamplingParams
 
 PROMPT_TOKENS = (16, 64, 256, 512, 1008)
 NEW_AFTER_PROMPT = 16

@@ -9,8 +9,8 @@ from __future__ import annotations
 import shlex
 
 from core.errors import InputError
-from core.records import RANGES, SamplingParams
 from core.registry import DEFAULT_GENERATOR
+from core.sampling_params import RANGES, SamplingParams
 from core.text import visible
 
 _BYTE_ORDER_MARK = "\ufeff"

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.records import ModelInfo, SamplingParams
+from core.records import ModelInfo
 from core.registry import Source
+from core.sampling_params import SamplingParams
 
 TOP = 10
 """How many candidates the script prints."""

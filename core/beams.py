@@ -17,8 +17,9 @@ from torch import Tensor
 from core.choosing import Choice, describe
 from core.decoding import PrefixCache, SequenceEnd, finish_reason, read_prompt, run_stats
 from core.loading import LoadedCausal
-from core.records import Beam, FinishReason, SamplingParams, StepRecord
+from core.records import Beam, FinishReason, StepRecord
 from core.sampling import penalize
+from core.sampling_params import SamplingParams
 
 _IMPOSSIBLE = -1e9
 

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from core.errors import EngineError
-from core.records import Candidate, CutRule, SamplingParams, StepRecord
+from core.records import Candidate, CutRule, StepRecord
 from core.sampling import CUT_RULES, draw, penalize, warp
+from core.sampling_params import SamplingParams
 from core.tokenization import TextTokenizer
 
 HEAD_SIZE = 64

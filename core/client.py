@@ -16,22 +16,10 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Protocol
 
+from core.codec import decode, encode
 from core.errors import KINDS, EngineError, EngineStoppedError
-from core.protocol import (
-    LAST_EVENTS,
-    Ask,
-    Cancel,
-    Event,
-    Failed,
-    Hello,
-    Progress,
-    Request,
-    Retune,
-    Work,
-    decode,
-    encode,
-)
-from core.records import SamplingParams
+from core.protocol import LAST_EVENTS, Ask, Cancel, Event, Failed, Hello, Progress, Request, Retune, Work
+from core.sampling_params import SamplingParams
 
 CANCEL_PATIENCE_S = 1.0
 """How long a started request may ignore its cancellation before the process is killed."""

@@ -20,7 +20,8 @@ from core.causal import Cache
 from core.choosing import Choice, choose
 from core.errors import InputError, PromptTooLongError
 from core.loading import LoadedCausal
-from core.records import FinishReason, RunStats, SamplingParams, StepRecord
+from core.records import FinishReason, RunStats, StepRecord
+from core.sampling_params import SamplingParams
 from core.tokenization import TextStream
 
 _LARGEST_EXPONENT = 700.0

@@ -42,8 +42,9 @@ from core.protocol import (
 )
 from core.provenance import provenance
 from core.reading import Reading, read_in
-from core.records import NOT_TRACED, ModelInfo, SamplingParams
+from core.records import NOT_TRACED, ModelInfo
 from core.registry import read_config, resolve
+from core.sampling_params import SamplingParams
 from core.shelf import Shelf
 from core.tasks.answering import answer, is_short
 from core.tasks.desk import Desk

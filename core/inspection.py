@@ -16,8 +16,9 @@ from core.choosing import entropy_bits, log_partition
 from core.decoding import PrefixCache, read_prompt
 from core.errors import InputError
 from core.loading import LoadedCausal
-from core.records import Candidate, CandidateTable, CutRule, SamplingParams, TokenScore
+from core.records import Candidate, CandidateTable, CutRule, TokenScore
 from core.sampling import CUT_RULES, penalize, warp
+from core.sampling_params import SamplingParams
 from core.tokenization import TextTokenizer
 
 CONTEXTS_KEPT = 32

@@ -1,18 +1,13 @@
-"""The messages between interface and engine, and their JSON-lines form.
+"""The messages between interface and engine.
 
-A message is a frozen dataclass whose class name travels as `"type"`. Every request has an `id`; every event carries
-the id of the request it answers. Values are plain JSON: dataclasses, tuples, enums and scalars, nothing else.
+A message is a frozen dataclass. Every request has an `id`; every event carries the id of the request it answers.
+Values are plain: dataclasses, tuples, enums and scalars, nothing else, so that `core.codec` can write them as JSON.
 """
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, is_dataclass
-from enum import Enum
-from types import UnionType
-from typing import TYPE_CHECKING, Any, TypeAlias, get_args, get_origin, get_type_hints
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 from core.records import (
     NOT_TRACED,
@@ -25,12 +20,11 @@ from core.records import (
     ModelInfo,
     Provenance,
     RunStats,
-    SamplingParams,
-    ScheduledParams,
     Similarity,
     StepRecord,
     TokenScore,
 )
+from core.sampling_params import SamplingParams, ScheduledParams
 
 if TYPE_CHECKING:
     from core.lab.catalogue import Answer, Question  # dozens of records, which the first frame does without
@@ -333,80 +327,3 @@ Event: TypeAlias = (
 
 LAST_EVENTS = (Loaded, Inspected, Compared, Done, Failed)
 """The events after which nothing more comes for a request."""
-
-_MESSAGES: dict[str, type[Any]] = {kind.__name__: kind for kind in (*get_args(Request), *get_args(Event))}
-
-# -- codec ------------------------------------------------------------------------------------------------------------
-
-_TERMINAL_CONTROLS = re.compile("[\x7f-\x9f\u2028\u2029]")
-
-
-def to_json(value: Any) -> str:
-    """One line of JSON that is safe to print: readable Unicode, every control character escaped.
-
-    Args:
-        value: plain JSON values, dicts and lists of them.
-    """
-    line = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return _TERMINAL_CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
-
-
-def encode(message: Request | Event) -> bytes:
-    """A message as one JSON line, newline included."""
-    payload = {"type": type(message).__name__, **asdict(message)}
-    match message:  # where a field may hold one of several records, it says which
-        case Ask():
-            payload["question"]["type"] = type(message.question).__name__
-        case Answered():
-            payload["answer"]["type"] = type(message.answer).__name__
-    return json.dumps(payload, separators=(",", ":")).encode() + b"\n"
-
-
-def decode(line: bytes) -> Request | Event:
-    """The message of one JSON line.
-
-    Raises:
-        ValueError: the line is no message.
-    """
-    try:
-        payload = json.loads(line)
-        name = payload.pop("type")
-        if name not in _readers:
-            _readers[name] = _record_reader(_MESSAGES[name])
-        message: Request | Event = _readers[name](payload)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"not a message: {line[:200]!r}") from error
-    return message
-
-
-_readers: dict[str, Callable[[Any], Any]] = {}
-"""What `_record_reader` made, by message name."""
-
-
-def _reader_of(kind: Any) -> Callable[[Any], Any]:
-    """A function that turns a JSON value into a value of type `kind`."""
-    if get_origin(kind) is tuple:
-        item_reader = _reader_of(get_args(kind)[0])
-        return lambda value: tuple(item_reader(item) for item in value)
-    if isinstance(kind, UnionType):
-        by_name = {one.__name__: _record_reader(one) for one in get_args(kind)}
-        return lambda value: by_name[value.pop("type")](value)
-    if not isinstance(kind, type):
-        raise TypeError(f"no message holds a {kind!r}")
-    if is_dataclass(kind):
-        return _record_reader(kind)
-    if issubclass(kind, Enum):
-        return kind
-    return lambda value: value
-
-
-def _record_reader(kind: type[Any]) -> Callable[[Any], Any]:
-    hints = get_type_hints(kind, localns=_lab_names() if kind in (Ask, Answered) else None)
-    readers = {field.name: _reader_of(hints[field.name]) for field in fields(kind)}
-    return lambda value: kind(**{name: readers[name](item) for name, item in value.items()})
-
-
-def _lab_names() -> dict[str, Any]:
-    from core.lab import catalogue  # see the top
-
-    return vars(catalogue)

@@ -22,9 +22,9 @@ from core.records import (
     PrecisionError,
     Provenance,
     RunStats,
-    SamplingParams,
     StepRecord,
 )
+from core.sampling_params import SamplingParams
 
 
 @dataclass(slots=True)

@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from core.records import CutRule, SamplingParams
+from core.records import CutRule
+from core.sampling_params import SamplingParams
 
 CUT_RULES = tuple(CutRule)
 """A cut code is an index into this tuple; 0 is `CutRule.NOT_CUT`."""

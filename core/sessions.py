@@ -18,8 +18,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from core.codec import to_json
 from core.errors import EngineError
-from core.protocol import BeamsAdvanced, Event, RunStarted, TokenGenerated, to_json
+from core.protocol import BeamsAdvanced, Event, RunStarted, TokenGenerated
 from core.records import Candidate
 from core.run_log import candidate_of, event_line
 

@@ -15,9 +15,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import BinaryIO
 
+from core.codec import decode, encode
 from core.errors import EngineError
-from core.protocol import Cancel, Done, Event, Failed, Hello, Retune, Work, decode, encode
-from core.records import SamplingParams
+from core.protocol import Cancel, Done, Event, Failed, Hello, Retune, Work
+from core.sampling_params import SamplingParams
 
 NICENESS = 10
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.protocol import Event, RunStarted, SequenceDone, TokenGenerated
-from core.records import Candidate, CutRule, FinishReason, ModelInfo, RunStats, SamplingParams, StepRecord
+from core.records import Candidate, CutRule, FinishReason, ModelInfo, RunStats, StepRecord
+from core.sampling_params import SamplingParams
 from core.sessions import ConversationFile, Place, run_line, saved_line, title_of
 
 INFO = ModelInfo("starter/gpt2", "starter", "/models/gpt2", "GPT2LMHeadModel", 10, 512, 50257, "cpu", "float32", 0.1)

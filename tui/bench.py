@@ -12,7 +12,8 @@ from statistics import median
 from core.client import EngineClient
 from core.errors import EngineError
 from core.protocol import Generate, Load, Loaded, SequenceDone
-from core.records import ModelInfo, RunStats, SamplingParams
+from core.records import ModelInfo, RunStats
+from core.sampling_params import SamplingParams
 
 PRECISIONS = ("float32", "float16", "bfloat16", "int8")
 PROMPT = "Once upon a time there was a little house by the sea, and in it"

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from core.errors import EngineError, InputError, SettingError
-from core.records import RANGES
 from core.registry import DEFAULT_GENERATOR, DEFAULT_PARAPHRASER
+from core.sampling_params import RANGES
 from core.text import check_encodable, check_not_empty, visible
 from tui import doctor_options
 from tui.lab_cli.all_commands import add_commands

@@ -11,8 +11,8 @@ from textual.app import App
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from core.errors import EngineError
-from core.records import PRESETS
 from core.registry import STARTERS, Task, cached_models, read_config
+from core.sampling_params import PRESETS
 from tui.dialogs import NameDialog
 from tui.screen import MainScreen
 

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from core.client import EngineClient, Reply
+from core.codec import to_json
 from core.protocol import (
     Answered,
     Ask,
@@ -28,11 +29,11 @@ from core.protocol import (
     SequenceDone,
     TokenGenerated,
     Work,
-    to_json,
 )
-from core.records import Candidate, ChatMode, FinishReason, SamplingParams, Similarity, describe_precision, describe_way
+from core.records import Candidate, ChatMode, FinishReason, Similarity, describe_precision
 from core.registry import resolve, tokenizer_folder, weight_files
 from core.run_log import event_line
+from core.sampling_params import SamplingParams, describe_way
 from core.text import visible
 from core.tokenization import TextTokenizer
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from core.client import Engine
 from core.errors import EngineError
 from core.protocol import Inspect, Inspected
-from core.records import Candidate, SamplingParams
+from core.records import Candidate
+from core.sampling_params import SamplingParams
 from tui.panes.candidates import WINDOW
 from tui.runs import NO_DEPARTURE, Departure
 

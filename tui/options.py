@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import NoReturn, TypeAlias
 
 from core.errors import EngineError, InputError, SettingError
-from core.records import INTEGERS, RANGES, ChatMode, SamplingParams, check_setting
+from core.records import ChatMode
+from core.sampling_params import INTEGERS, RANGES, SamplingParams, check_setting
 from core.text import check_encodable, check_not_empty, visible
 
 EXIT_USAGE = 2

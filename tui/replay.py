@@ -9,9 +9,9 @@ from pathlib import Path
 
 from core.errors import EngineError, InputError
 from core.protocol import Generate, SequenceDone, TokenGenerated
-from core.records import ScheduledParams
 from core.registry import resolve, weight_files
 from core.run_log import LoggedRun, LoggedToken, read_runs
+from core.sampling_params import ScheduledParams
 from tui.headless import converse_in_turn, print_json, say
 
 TOLERANCE = 1e-4

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.protocol import BeamsAdvanced, Event, SequenceDone
-from core.records import describe_way
+from core.sampling_params import describe_way
 from core.saved_runs import SavedConversation, SavedRun
 from tui.panes.conversation import Turn, describe_ending
 from tui.runs import KeptRun

@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import fields
 
-from core.protocol import Retuned, RunStarted, SequenceDone, TokenGenerated, to_json
-from core.records import SamplingParams, StepRecord, describe_precision
+from core.codec import to_json
+from core.protocol import Retuned, RunStarted, SequenceDone, TokenGenerated
+from core.records import StepRecord, describe_precision
 from core.run_log import event_line
+from core.sampling_params import SamplingParams
 from core.text import visible
 from tui.runs import KeptRun
 

@@ -20,7 +20,8 @@ from core.protocol import (
     SequenceDone,
     TokenGenerated,
 )
-from core.records import Candidate, Exchange, ModelInfo, SamplingParams, StepRecord, describe_way
+from core.records import Candidate, Exchange, ModelInfo, StepRecord
+from core.sampling_params import SamplingParams, describe_way
 from tui.chat import BREAK, ids_to_go_on, root_of, text_before, thread
 from tui.dialogs import ChoiceDialog
 from tui.panes.conversation import Turn, describe_ending

@@ -7,7 +7,8 @@ import asyncio
 from benchmarks.ways.serve import Options, Request, Run, Write, serve
 from core.client import EngineClient
 from core.protocol import Generate, Load, Loaded, TokenGenerated
-from core.records import ModelInfo, SamplingParams
+from core.records import ModelInfo
+from core.sampling_params import SamplingParams
 
 
 def make(options: Options) -> tuple[Run, str]:

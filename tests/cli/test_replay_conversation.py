@@ -6,7 +6,7 @@ from pathlib import Path
 
 from core.engine import Engine
 from core.protocol import Event, Generate, RunStarted
-from core.records import SamplingParams, ScheduledParams
+from core.sampling_params import SamplingParams, ScheduledParams
 from core.sessions import ConversationFile, Place, run_line, saved_line
 from tests.cli.process import run
 

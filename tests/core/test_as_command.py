@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from core.as_command import as_command
 from core.errors import InputError, SettingError
-from core.records import INTEGERS, RANGES, SamplingParams
+from core.sampling_params import INTEGERS, RANGES, SamplingParams
 from tui.cli import build_parser
 from tui.options import read_text, sampling_params
 

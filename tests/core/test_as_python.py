@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from core.as_python import as_python
 from core.engine import Engine
 from core.protocol import Event, Generate, RunStarted, SequenceDone, TokenGenerated
-from core.records import ModelInfo, SamplingParams, StepRecord
+from core.records import ModelInfo, StepRecord
+from core.sampling_params import SamplingParams
 
 PROMPT = 'Once upon a "time", 한국'
 INFO = ModelInfo("gpt2", "cache", "/models/gpt2", "GPT2LMHeadModel", 10, 64, 50257, "cpu", "float32", 0.1)

@@ -13,7 +13,8 @@ from core.beams import BeamSearch, BeamStep
 from core.decoding import PrefixCache, SequenceEnd
 from core.errors import SettingError
 from core.loading import LoadedCausal
-from core.records import FinishReason, SamplingParams, StepRecord
+from core.records import FinishReason, StepRecord
+from core.sampling_params import SamplingParams
 
 PROMPTS = ([464], [7454, 2402, 257, 640], [818, 262, 614], [198, 198, 50, 11])
 PARAMS = SamplingParams(num_beams=4, max_new_tokens=12, candidates=3)

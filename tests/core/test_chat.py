@@ -16,7 +16,8 @@ from core.errors import InputError, ModelFormatError
 from core.loading import LoadedCausal
 from core.protocol import Candidates, Event, Generate, Inspect, Inspected, Load, Loaded, Next, RunStarted, SequenceDone
 from core.reading import read_in
-from core.records import ChatMode, Exchange, SamplingParams
+from core.records import ChatMode, Exchange
+from core.sampling_params import SamplingParams
 from core.tokenization import TextTokenizer
 from tests.conftest import load_causal_folder
 from tests.core.chats import EOS, TEMPLATE, make_chat

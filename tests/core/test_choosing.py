@@ -24,7 +24,8 @@ from core import choosing
 from core.choosing import Choice, choose, rank_candidates
 from core.errors import EngineError
 from core.loading import LoadedCausal
-from core.records import Candidate, CutRule, SamplingParams
+from core.records import Candidate, CutRule
+from core.sampling_params import SamplingParams
 from core.tokenization import TextTokenizer
 
 VOCABULARY = 600

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from core.decoding import Decoder, SequenceEnd, fit_prompt
 from core.errors import InputError, PromptTooLongError
 from core.loading import LoadedCausal
-from core.records import FinishReason, SamplingParams, StepRecord
+from core.records import FinishReason, StepRecord
+from core.sampling_params import SamplingParams
 from core.tokenization import TextTokenizer
 from tests.core.scripted import counting, scripted
 

@@ -28,7 +28,8 @@ from core.protocol import (
     TokenGenerated,
     Work,
 )
-from core.records import FinishReason, SamplingParams
+from core.records import FinishReason
+from core.sampling_params import SamplingParams
 
 PARAMS = SamplingParams(max_new_tokens=6, seed=1, candidates=2)
 PROMPT = "Once upon a time"

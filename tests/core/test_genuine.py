@@ -18,7 +18,8 @@ from core.engine import Engine
 from core.gguf_conversion import PACKAGES, ready
 from core.loading import LoadedCausal, load_causal
 from core.protocol import Compare, Compared, Event, Generate, RunStarted, SequenceDone, TokenGenerated
-from core.records import Exchange, FinishReason, SamplingParams
+from core.records import Exchange, FinishReason
+from core.sampling_params import SamplingParams
 from tests.conftest import evaluated, ignore_progress
 
 pytestmark = pytest.mark.genuine

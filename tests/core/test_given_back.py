@@ -12,7 +12,7 @@ import pytest
 from core.client import worker_environment
 from core.engine import Engine
 from core.protocol import Generate, Inspect
-from core.records import SamplingParams
+from core.sampling_params import SamplingParams
 from tests.cli.process import PATIENCE_S, REPOSITORY
 from tests.conftest import Builder, copy_tokenizer
 

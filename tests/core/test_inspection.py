@@ -15,7 +15,8 @@ from core.decoding import Decoder, PrefixCache, Retuning
 from core.errors import InputError
 from core.inspection import Context, Inspector, perplexity, score_tokens
 from core.loading import LoadedCausal
-from core.records import CutRule, SamplingParams, StepRecord
+from core.records import CutRule, StepRecord
+from core.sampling_params import SamplingParams
 
 PROMPT = [7454, 2402, 257]
 PARAMS = SamplingParams(top_k=40, top_p=0.9)

@@ -12,7 +12,8 @@ from torch import Tensor
 from core.causal import TransformersModel
 from core.decoding import Decoder, PrefixCache, SequenceEnd, read_prompt
 from core.loading import LoadedCausal
-from core.records import FinishReason, SamplingParams, StepRecord
+from core.records import FinishReason, StepRecord
+from core.sampling_params import SamplingParams
 from tests.conftest import copy_tokenizer, evaluated, load_causal_folder
 
 PROMPT_IDS = [7454, 2402, 257, 640]

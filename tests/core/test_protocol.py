@@ -14,10 +14,12 @@ from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from core import lab, protocol
+from core.codec import decode, encode, to_json
 from core.errors import EngineError
 from core.lab.catalogue import Answer, Question
-from core.protocol import Compared, Done, Event, Failed, Generate, Inspected, Loaded, Request, decode, encode, to_json
-from core.records import Candidate, CutRule, SamplingParams
+from core.protocol import Compared, Done, Event, Failed, Generate, Inspected, Loaded, Request
+from core.records import Candidate, CutRule
+from core.sampling_params import SamplingParams
 
 KINDS: tuple[type[Any], ...] = (*get_args(Request), *get_args(Event))
 

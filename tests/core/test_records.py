@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import KINDS, EngineError, SettingError
-from core.records import INTEGERS, PRESETS, RANGES, SamplingParams, Similarity, check_setting
+from core.records import Similarity
+from core.sampling_params import INTEGERS, PRESETS, RANGES, SamplingParams, check_setting
 
 INFINITY, NAN = float("inf"), float("nan")
 

@@ -19,7 +19,7 @@ from transformers import (
     TypicalLogitsWarper,
 )
 
-from core.records import CutRule, SamplingParams
+from core.records import CutRule
 from core.sampling import (
     CUT_RULES,
     ban_repeated_ngrams,
@@ -32,6 +32,7 @@ from core.sampling import (
     scale_temperature,
     warp,
 )
+from core.sampling_params import SamplingParams
 
 Warper = Callable[[Tensor], Tensor]
 

@@ -15,8 +15,9 @@ import pytest
 from core.conversation_list import bring_back, conversation_paths, move_to_trash, summary_of
 from core.errors import EngineError
 from core.protocol import BeamsAdvanced, Event, Retuned, TokenGenerated
-from core.records import Beam, SamplingParams
+from core.records import Beam
 from core.run_log import read_runs
+from core.sampling_params import SamplingParams
 from core.saved_runs import SavedConversation, read_conversation
 from core.sessions import (
     ConversationDamagedError,

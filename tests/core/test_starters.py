@@ -14,8 +14,9 @@ from core.decoding import Decoder, SequenceEnd
 from core.engine import Engine
 from core.loading import LoadedCausal
 from core.protocol import Compare, Compared, Event, Generate, SequenceDone, TokenGenerated
-from core.records import FinishReason, SamplingParams, StepRecord
+from core.records import FinishReason, StepRecord
 from core.registry import DEFAULT_GENERATOR, DEFAULT_PARAPHRASER, STARTER_FOLDER, STARTERS
+from core.sampling_params import SamplingParams
 from tests.conftest import evaluated, load_causal_folder
 from tests.core.test_choosing import random_params, transformers_scores
 

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from core import protocol
-from core.protocol import Hello, decode
+from core.codec import decode
+from core.protocol import Hello
 
 REPOSITORY = Path(protocol.__file__).parents[1]
 

@@ -30,7 +30,8 @@ from core.protocol import (
     SequenceDone,
     TokenGenerated,
 )
-from core.records import FinishReason, SamplingParams
+from core.records import FinishReason
+from core.sampling_params import SamplingParams
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

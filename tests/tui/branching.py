@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from core.protocol import Done, Event, Generate, Inspect, Inspected, RunStarted, SequenceDone, TokenGenerated, Work
-from core.records import Candidate, CandidateTable, CutRule, FinishReason, SamplingParams, StepRecord
+from core.records import Candidate, CandidateTable, CutRule, FinishReason, StepRecord
+from core.sampling_params import SamplingParams
 from tests.tui.fake_engine import INFO, stats, step
 from tui.panes.conversation import Turn
 from tui.runs import KeptRun

@@ -24,7 +24,8 @@ from core.protocol import (
     TokenGenerated,
     Work,
 )
-from core.records import FinishReason, ModelInfo, RunStats, SamplingParams, Similarity, StepRecord
+from core.records import FinishReason, ModelInfo, RunStats, Similarity, StepRecord
+from core.sampling_params import SamplingParams
 
 INFO = ModelInfo("starter/gpt2", "starter", "/models/gpt2", "GPT2LMHeadModel", 10, 512, 50257, "cpu", "float32", 0.1)
 

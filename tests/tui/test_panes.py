@@ -6,7 +6,7 @@ import pytest
 from textual.widgets import Input, OptionList, Static
 
 from core.protocol import Compare, Load
-from core.records import PRESETS
+from core.sampling_params import PRESETS
 from tests.tui.conftest import Launch, Running
 from tests.tui.fake_engine import FakeEngine, answer_comparison
 from tui.dialogs import HelpDialog

@@ -15,8 +15,9 @@ from textual.widgets import Button, Input, Static
 from core.engine import Engine
 from core.errors import EngineError
 from core.protocol import Event, Generate, RunStarted, SequenceDone
-from core.records import FinishReason, SamplingParams, ScheduledParams, StepRecord
+from core.records import FinishReason, StepRecord
 from core.run_log import read_runs
+from core.sampling_params import SamplingParams, ScheduledParams
 from tests.cli.process import run as run_command
 from tests.tui.branching import PROMPT, TEXTS, kept_run, script
 from tests.tui.conftest import Launch, Running

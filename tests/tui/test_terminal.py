@@ -31,8 +31,9 @@ class Terminal:
         if self.pid == 0:
             os.chdir(cwd)
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
-            # os.environ, not C's: readline puts LINES and COLUMNS there, which would override the size set above.
             environment = {**os.environ, "TERM": "xterm-256color"}
+            for name in ("LINES", "COLUMNS"):  # readline puts them there; they would override the size set above
+                environment.pop(name, None)
             os.execve(sys.executable, [sys.executable, "-P", "-m", "tui.cli", *arguments], environment)
         self._painted = b""
 

@@ -11,7 +11,7 @@ import json
 import os
 
 from core.client import EngineClient
-from core.records import SamplingParams
+from core.sampling_params import SamplingParams
 from tui.app import NlpTui
 from tui.panes.conversation import Turn
 from tui.screen import MainScreen

@@ -20,7 +20,8 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widgets import Input, Static
 
-from core.records import Candidate, CandidateTable, SamplingParams
+from core.records import Candidate, CandidateTable
+from core.sampling_params import SamplingParams
 from core.text import visible
 from tui.bars import fit, percent
 

@@ -14,7 +14,7 @@ from textual.reactive import reactive
 from textual.widgets import Button, Checkbox, Input, Label, Static
 
 from core.errors import SettingError
-from core.records import INTEGERS, PRESETS, RANGES, SamplingParams, check_setting
+from core.sampling_params import INTEGERS, PRESETS, RANGES, SamplingParams, check_setting
 from core.text import visible
 from tui.check import Check
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from core.codec import decode, encode
 from core.encoder_models import Head
 from core.errors import EngineError, InputError, ModelFormatError, SettingError
 from core.lab.evaluation import (
@@ -23,7 +24,7 @@ from core.lab.evaluation import (
     RowsSkipped,
 )
 from core.locations import evaluations_folder
-from core.protocol import Answered, decode, encode
+from core.protocol import Answered
 from core.shelf import Shelf
 from core.tasks.evaluate_classifier import label_classes
 from core.tasks.evaluation import evaluate
