@@ -25,7 +25,7 @@ import json, sys
 from core.engine import Engine
 from core.memory import resident_bytes
 from core.protocol import Compare, Generate, Inspect
-from core.records import SamplingParams
+from core.sampling_params import SamplingParams
 
 engine = Engine(lambda event: None)
 *causal, classifier = json.loads(sys.argv[1])
