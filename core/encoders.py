@@ -15,11 +15,11 @@ from core.linear import Factory, Linear
 BATCH = 32
 """How many texts go through an encoder at once."""
 
-_SHARABLE = re.compile(r"(^|\.)(embeddings|layer\.\d+)$")
+_SHARABLE = re.compile(r"(^|\.)(embeddings|word_embeddings|layer\.\d+)$")
 """The names of modules that models may have in common."""
 
-_shared: WeakValueDictionary[tuple[Path, str, str], nn.Module] = WeakValueDictionary()
-"""Modules in memory, by their weights' file, their name and their precision; they go with their last model."""
+_shared: WeakValueDictionary[tuple[frozenset[tuple[str, Path]], str], nn.Module] = WeakValueDictionary()
+"""Modules in memory, by the file of each of their weights and by their precision; they go with their last model."""
 
 
 class _Layer(nn.Module):
@@ -47,22 +47,22 @@ def pack_linears(model: nn.Module, factory: Factory) -> None:
 
 
 def share_modules(model: nn.Module, files: Mapping[str, Path], precision: str) -> None:
-    """Use the embeddings and layers that are already in memory for those that come from the same file.
+    """Use the embeddings and layers that are already in memory for those that come from the same files.
 
     Args:
         model: a transformers model.
         files: the file of each weight, by the weight's name.
         precision: how the weights are stored in memory.
     """
-    for name, module in list(model.named_modules()):
-        sources = {path for weight, path in files.items() if weight.startswith(f"{name}.")}
-        if not _SHARABLE.search(name) or len(sources) != 1:
+    prefix = f"{getattr(model, 'base_model_prefix', '')}."  # files may leave it out, and two architectures share then
+    own_files = {name.removeprefix(prefix): path for name, path in files.items()}
+    for name in [name for name, _ in model.named_modules() if _SHARABLE.search(name)]:
+        module, start = model.get_submodule(name), f"{name.removeprefix(prefix)}."
+        sources = frozenset((weight, path) for weight, path in own_files.items() if weight.startswith(start))
+        if not sources:
             continue
-        key = (sources.pop(), name, precision)
-        twin = _shared.get(key)
-        if twin is None:
-            _shared[key] = module
-        else:
+        twin = _shared.setdefault((sources, precision), module)
+        if twin is not module:
             parent, _, own_name = name.rpartition(".")
             setattr(model.get_submodule(parent), own_name, twin)
     tie_weights = getattr(model, "tie_weights", None)

@@ -1,7 +1,7 @@
 """Turn a trained BERT family into the folders that ship: bert, mrpc and sst2.
 
-Writes weights, indexes and tokenizers; trains and measures nothing. Invariant: the trunk is stored
-once, in bert/encoder.safetensors, and the task folders' indexes point to it.
+Writes weights, indexes and tokenizers; trains and measures nothing. Invariant: the word embeddings
+and the trunk are stored once, in bert, and the task folders' indexes point to them.
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,9 @@ from transformers import BertForPreTraining, BertForSequenceClassification, PreT
 from training.bert_model import BertFamily, shared_names
 from training.packing import empty_folder, save_index, save_surroundings, save_weights
 
+WORDS_FILE = "words.safetensors"
+WORDS = "embeddings.word_embeddings.weight"
+"""The words' name in their file: without the architecture, so that a DistilBERT can use it, too."""
 ENCODER_FILE = "encoder.safetensors"
 HEADS_FILE = "heads.safetensors"
 CLASSIFIER_FILE = "classifier.safetensors"
@@ -21,22 +24,24 @@ TIED_HEAD = "cls.predictions.decoder.weight"
 
 def split_weights(
     model: BertForPreTraining | BertForSequenceClassification, own_layers: int
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Return the trunk's weights and the model's own."""
+) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
+    """Return the words, the rest of the trunk, and the model's own weights."""
     weights = {n: t for n, t in model.state_dict().items() if n != TIED_HEAD}
+    words = {WORDS: weights.pop(f"bert.{WORDS}")}
     shared = {name: weights[name] for name in shared_names(model.config, list(weights), own_layers)}
-    return shared, {name: tensor for name, tensor in weights.items() if name not in shared}
+    return words, shared, {name: tensor for name, tensor in weights.items() if name not in shared}
 
 
 def pack_pretraining(
     model: BertForPreTraining, tokenizer: PreTrainedTokenizerBase, folder: Path, own_layers: int
 ) -> None:
-    """Write the folder that holds the trunk and the pre-training heads."""
-    shared, own = split_weights(model, own_layers)
+    """Write the folder that holds the words, the trunk and the pre-training heads."""
+    words, shared, own = split_weights(model, own_layers)
+    files = {WORDS_FILE: words, ENCODER_FILE: shared, HEADS_FILE: own}
     empty_folder(folder)
-    save_weights(folder / ENCODER_FILE, shared)
-    save_weights(folder / HEADS_FILE, own)
-    save_index(folder, {ENCODER_FILE: shared, HEADS_FILE: own})
+    for name, weights in files.items():
+        save_weights(folder / name, weights)
+    save_index(folder, files)
     save_surroundings(folder, model.config, tokenizer, model.config.max_position_embeddings)
 
 
@@ -46,11 +51,11 @@ def pack_task(
     folder: Path,
     own_layers: int,
 ) -> None:
-    """Write a task's folder: its own weights, and an index to the trunk in ../bert."""
-    shared, own = split_weights(model, own_layers)
+    """Write a task's folder: its own weights, and an index to the words and the trunk in ../bert."""
+    words, shared, own = split_weights(model, own_layers)
     empty_folder(folder)
     save_weights(folder / CLASSIFIER_FILE, own)
-    save_index(folder, {f"../bert/{ENCODER_FILE}": shared, CLASSIFIER_FILE: own})
+    save_index(folder, {f"../bert/{WORDS_FILE}": words, f"../bert/{ENCODER_FILE}": shared, CLASSIFIER_FILE: own})
     save_surroundings(folder, model.config, tokenizer, model.config.max_position_embeddings)
 
 

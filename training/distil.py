@@ -1,8 +1,8 @@
 """Distil a DistilBERT from the starter BERT: `python -m training.distil --help`.
 
-Reads OUT/bert and OUT/sst2, writes OUT/distilbert.checkpoint.pt while it trains and the folder
-OUT/distilbert at the end. Invariant: killed and started again with --resume, it ends up where it
-would have anyway.
+Reads OUT/bert and OUT/sst2, writes OUT/distilbert.checkpoint.pt while it trains and the folders
+OUT/distilbert and OUT/distilbert-sst2 at the end. Invariant: killed and started again with --resume,
+it ends up where it would have anyway.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from training.bert_measures import MILK, fill_mask, measure_classes, measure_mas
 from training.cards import ModelCard, run_facts, table
 from training.command_line import recipe_parser
 from training.corpora import Corpus, read_all
-from training.distil_model import build_student, pack_student
+from training.distil_model import MASKED_LM, SENTIMENT, build_student, pack_student
 from training.distil_trainer import DistilSettings, DistilTrainer, Teachers
 from training.glue import Task, TaskRows, read_tasks
 from training.loop import fit
@@ -23,14 +23,19 @@ from training.measures import load_bert, load_classifier, load_masked_lm, load_t
 from training.progress import Budget
 from training.sentence_pairs import encode_pieces, held_out_batches
 
-NAME = "distilbert"
 COMMAND = "python -m training.distil --data DIR --out DIR"
 
-SUMMARY = """\
+SUMMARIES = {
+    MASKED_LM: """\
 A DistilBERT of 3 layers and 384 dimensions, distilled from the 6 layers of the starter BERT as in
-Sanh et al. 2019, so that what distillation keeps and saves can be measured. The folder loads as a
-masked LM and as an SST-2 classifier (`NEGATIVE`, `POSITIVE`). The teacher's encoder started from
-all-MiniLM-L6-v2 (Apache-2.0)."""
+Sanh et al. 2019, so that what distillation keeps and saves can be measured. It fills masks; its word
+embeddings are the teacher's own, so it needs the folder `bert` beside it. The teacher's encoder
+started from all-MiniLM-L6-v2 (Apache-2.0).""",
+    SENTIMENT: """\
+The starter DistilBERT with a classifier that says whether a sentence speaks well of something
+(`NEGATIVE`, `POSITIVE`), distilled from the starter sst2. One encoder fills masks and judges
+sentences: it lies in the folder `distilbert`, its word embeddings in `bert`, both beside this one.""",
+}
 
 DATA = """\
 The text that the starter BERT was trained on (TinyStories, CDLA-Sharing-1.0; public-domain
@@ -67,44 +72,47 @@ def run(
     torch.nn.ModuleList([teachers.masked_lm, teachers.sentiment, student.module()]).to(device)
     documents = [d for c in corpora for d in encode_pieces(c.train, tokenizer)]
     trainer = DistilTrainer(student, teachers, documents, sentiment.train, tokenizer, settings)
-    clock = fit(trainer, budget, out / f"{NAME}.checkpoint.pt", name=NAME, resume=resume)
-    pack_student(student, tokenizer, out / NAME)
+    clock = fit(trainer, budget, out / f"{MASKED_LM}.checkpoint.pt", name=MASKED_LM, resume=resume)
+    pack_student(student, tokenizer, out)
     facts = run_facts(COMMAND, budget, trainer.step, clock, device) | {
         "temperature": f"{settings.temperature:g}",
         "weights of soft labels, masked LM, cosine": (
             f"{settings.soft_weight:g}, {settings.masked_lm_weight:g}, {settings.cosine_weight:g}"
         ),
     }
-    write_card(out / NAME, corpora, sentiment, tokenizer, facts)
+    write_cards(out, corpora, sentiment, tokenizer, facts)
 
 
-def write_card(
-    folder: Path,
+def write_cards(
+    out: Path,
     corpora: Sequence[Corpus],
     sentiment: TaskRows,
     tokenizer: PreTrainedTokenizerBase,
     training_facts: Mapping[str, str],
 ) -> None:
-    """Measure the packed student and describe it."""
-    masked_lm = load_masked_lm(folder)
+    """Measure the packed student with either head and describe it."""
+    masked_lm = load_masked_lm(out / MASKED_LM)
     top1, top5 = measure_masked_lm(masked_lm, held_out_batches(corpora, tokenizer))
-    classes = measure_classes(load_classifier(folder), tokenizer, sentiment.dev)
-    rows = {
-        "masked LM, held-out text, top 1": f"{top1:.3f}",
-        "masked LM, held-out text, top 5": f"{top5:.3f}",
-        "SST-2 dev accuracy": f"{classes.accuracy:.3f}",
-        f'"{MILK}"': ", ".join(fill_mask(masked_lm, tokenizer, MILK)),
-    }
-    ModelCard(
-        title="Starter DistilBERT",
-        licence="apache-2.0",
-        summary=SUMMARY,
-        sections={
-            "Data": DATA,
-            "Training": table("fact", "value", training_facts),
-            "Figures": table("figure", "value", rows),
+    classes = measure_classes(load_classifier(out / SENTIMENT), tokenizer, sentiment.dev)
+    figures = {
+        MASKED_LM: {
+            "masked LM, held-out text, top 1": f"{top1:.3f}",
+            "masked LM, held-out text, top 5": f"{top5:.3f}",
+            f'"{MILK}"': ", ".join(fill_mask(masked_lm, tokenizer, MILK)),
         },
-    ).write(folder)
+        SENTIMENT: {"dev accuracy": f"{classes.accuracy:.3f}", "dev F1": f"{classes.f1:.3f}"},
+    }
+    for name, rows in figures.items():
+        ModelCard(
+            title=f"Starter {name}",
+            licence="apache-2.0",
+            summary=SUMMARIES[name],
+            sections={
+                "Data": DATA,
+                "Training": table("fact", "value", training_facts),
+                "Figures": table("figure", "value", rows),
+            },
+        ).write(out / name)
 
 
 def main() -> None:

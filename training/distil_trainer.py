@@ -89,7 +89,8 @@ class DistilTrainer:
         self._tokenizer = tokenizer
         self._settings = settings
         self._module = student.module()
-        self._optimizer = AdamW(self._module.parameters(), betas=(0.9, 0.98), fused=True)
+        self._learning = [parameter for parameter in self._module.parameters() if parameter.requires_grad]
+        self._optimizer = AdamW(self._learning, betas=(0.9, 0.98), fused=True)
 
     def take_step(self, fraction_done: float) -> float:
         """Learn from a batch of pairs and a batch of sentences; return the masked-LM part."""
@@ -105,7 +106,7 @@ class DistilTrainer:
             masked_lm = self._masked_lm_loss(batch)
             sentiment = self._sentiment_loss(examples)
         (masked_lm + sentiment).backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self._module.parameters(), 5.0)
+        nn.utils.clip_grad_norm_(self._learning, 5.0)
         factor = learning_rate_factor(fraction_done, self.step, warmup_steps=settings.warmup_steps, decay_from=0.1)
         for group in self._optimizer.param_groups:
             group["lr"] = factor * settings.rate

@@ -119,7 +119,7 @@ def student_figures(models: Path, material: Material) -> Iterator[Figure]:
     """Compare the student with its teachers: quality, then speed."""
     tokenizer, dev = material.bert_tokenizer, material.tasks[Task.SST2].dev
     batches = held_out_batches(material.corpora, tokenizer)
-    student, teacher = load_classifier(models / "distilbert"), load_classifier(models / "sst2")
+    student, teacher = load_classifier(models / "distilbert-sst2"), load_classifier(models / "sst2")
     qualities = {
         "SST-2 dev accuracy": [measure_classes(model, tokenizer, dev).accuracy for model in (student, teacher)],
         "masked LM top 5": [

@@ -72,6 +72,19 @@ def test_layers_are_shared_only_where_they_come_from_the_same_file(tmp_path: Pat
     assert first.get_submodule("layer.1") is not second.get_submodule("layer.1")
 
 
+def test_two_architectures_share_the_words_that_one_file_holds(tmp_path: Path) -> None:
+    words, layer = "embeddings.word_embeddings.weight", "encoder.layer.0.weight"
+    first, second = _Words("bert"), _Words("distilbert")
+    for model, prefix in ((first, "bert"), (second, "distilbert")):
+        own = tmp_path / prefix
+        share_modules(model, {words: tmp_path / "words", f"{prefix}.{layer}": own}, "float32")
+    bert, distilbert = (
+        model.get_submodule(f"{prefix}.embeddings") for model, prefix in ((first, "bert"), (second, "distilbert"))
+    )
+    assert bert.word_embeddings is distilbert.word_embeddings
+    assert first.get_submodule("bert.encoder.layer.0") is not second.get_submodule("distilbert.encoder.layer.0")
+
+
 @pytest.mark.starter
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_packed_starter_is_right_to_within_its_rounding(precision: str) -> None:
@@ -91,6 +104,17 @@ def test_a_packed_starter_is_right_to_within_its_rounding(precision: str) -> Non
 def test_warming_up_ends_and_skips_what_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.warm_up._PIECES", ("json", "no_such_module_anywhere", "math"))
     assert list(import_in_pieces()) == ["json", "math"]
+
+
+class _Words(nn.Module):
+    """A model of a word embedding and a layer, under a prefix as transformers' have it."""
+
+    def __init__(self, prefix: str) -> None:
+        super().__init__()
+        self.base_model_prefix = prefix
+        embeddings = nn.ModuleDict({"word_embeddings": nn.Embedding(3, 2)})
+        encoder = nn.ModuleDict({"layer": nn.ModuleList([nn.Linear(2, 2)])})
+        self.add_module(prefix, nn.ModuleDict({"embeddings": embeddings, "encoder": encoder}))
 
 
 def _starter(name: str, precision: str = "float32") -> LoadedEncoder:

@@ -72,8 +72,8 @@ def test_the_folders_load_plainly(models: Path) -> None:
     assert BertForNextSentencePrediction.from_pretrained(models / "bert")
     for task in ("mrpc", "sst2"):
         assert not missing_weights(BertForSequenceClassification, models / task)
-    for student in (DistilBertForMaskedLM, DistilBertForSequenceClassification):
-        assert not missing_weights(student, models / "distilbert")
+    assert not missing_weights(DistilBertForMaskedLM, models / "distilbert")
+    assert not missing_weights(DistilBertForSequenceClassification, models / "distilbert-sst2")
 
 
 def missing_weights(model_class: Any, folder: Path) -> set[str]:
@@ -81,14 +81,37 @@ def missing_weights(model_class: Any, folder: Path) -> set[str]:
     return set(model_class.from_pretrained(folder, output_loading_info=True)[1]["missing_keys"])
 
 
-def test_the_task_folders_point_to_the_trunk(models: Path) -> None:
-    shared = load_file(models / "bert" / "encoder.safetensors")
+def test_the_task_folders_point_to_the_words_and_the_trunk(models: Path) -> None:
+    shared = {**load_file(models / "bert" / "words.safetensors"), **load_file(models / "bert" / "encoder.safetensors")}
     for task in ("mrpc", "sst2"):
-        index = json.loads((models / task / "model.safetensors.index.json").read_text(encoding="utf-8"))
-        files = set(index["weight_map"].values())
-        assert files == {"../bert/encoder.safetensors", "classifier.safetensors"}
+        weight_map = read_weight_map(models / task)
+        assert set(weight_map.values()) == {
+            "../bert/words.safetensors",
+            "../bert/encoder.safetensors",
+            "classifier.safetensors",
+        }
         assert not shared.keys() & load_file(models / task / "classifier.safetensors").keys()
-        assert {n for n, f in index["weight_map"].items() if f.startswith("..")} == shared.keys()
+        assert {n for n, f in weight_map.items() if f.startswith("..")} == shared.keys()
+
+
+def test_the_student_has_its_teacher_s_words_and_one_encoder_for_both_heads(models: Path) -> None:
+    teacher = BertModel.from_pretrained(models / "bert")
+    masked_lm = DistilBertForMaskedLM.from_pretrained(models / "distilbert")
+    sentiment = DistilBertForSequenceClassification.from_pretrained(models / "distilbert-sst2")
+    words = masked_lm.distilbert.embeddings.word_embeddings.weight
+    assert torch.equal(words, teacher.embeddings.word_embeddings.weight)
+    assert torch.equal(masked_lm.vocab_projector.weight, words)
+    encoders = (model.distilbert.state_dict().values() for model in (masked_lm, sentiment))
+    assert all(torch.equal(one, other) for one, other in zip(*encoders, strict=True))
+    files = set(read_weight_map(models / "distilbert-sst2").values())
+    assert files == {"../bert/words.safetensors", "../distilbert/encoder.safetensors", "classifier.safetensors"}
+
+
+def read_weight_map(folder: Path) -> dict[str, str]:
+    """Return the file of each weight."""
+    index = json.loads((folder / "model.safetensors.index.json").read_text(encoding="utf-8"))
+    weight_map: dict[str, str] = index["weight_map"]
+    return weight_map
 
 
 def test_fine_tuning_changes_the_own_layers_alone(tiny_data: Path, tiny_encoder: Path, tmp_path: Path) -> None:
@@ -204,7 +227,7 @@ def test_equal_values_share_their_rank() -> None:
 
 def test_the_table_holds_every_figure(tiny_data: Path, models: Path) -> None:
     figures = list(all_figures(models, Material.read(tiny_data), ["bert", "mrpc", "sst2", "distilbert"]))
-    assert {figure.model for figure in figures} == {"bert", "mrpc", "sst2", "distilbert", "all"}
+    assert {figure.model for figure in figures} == {"bert", "mrpc", "sst2", "distilbert", "distilbert-sst2", "all"}
     assert {"next sentence accuracy", "dev F1", "speed-up at batch 32", "size"} <= {f.name for f in figures}
 
 
