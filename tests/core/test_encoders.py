@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from core.client import worker_environment
 from core.encoder_models import Head, LoadedEncoder, load_encoder
 from core.encoders import batches_by_length, pad, share_modules
 from core.registry import resolve
 from core.tasks.similarity import compare, compare_many
 from core.warm_up import import_in_pieces
+from tests.cli.process import REPOSITORY
 
 PAIRS = [
     ("The cat is on the mat", "A feline is sitting on a rug"),
@@ -115,6 +119,20 @@ class _Words(nn.Module):
         embeddings = nn.ModuleDict({"word_embeddings": nn.Embedding(3, 2)})
         encoder = nn.ModuleDict({"layer": nn.ModuleList([nn.Linear(2, 2)])})
         self.add_module(prefix, nn.ModuleDict({"embeddings": embeddings, "encoder": encoder}))
+
+
+@pytest.mark.starter
+def test_warming_up_imports_what_a_bert_needs_and_no_scipy() -> None:
+    script = """if True:
+        import sys
+        import core.engine
+        from core.warm_up import import_in_pieces
+from tests.cli.process import REPOSITORY
+        assert "transformers.models.bert.modeling_bert" in list(import_in_pieces())
+        assert "scipy.optimize" not in sys.modules
+    """
+    environment = worker_environment() | {"PYTHONPATH": str(REPOSITORY)}
+    subprocess.run([sys.executable, "-P", "-c", script], env=environment, check=True)
 
 
 def _starter(name: str, precision: str = "float32") -> LoadedEncoder:
