@@ -127,7 +127,6 @@ def test_warming_up_imports_what_a_bert_needs_and_no_scipy() -> None:
         import sys
         import core.engine
         from core.warm_up import import_in_pieces
-from tests.cli.process import REPOSITORY
         assert "transformers.models.bert.modeling_bert" in list(import_in_pieces())
         assert "scipy.optimize" not in sys.modules
     """
