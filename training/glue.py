@@ -6,7 +6,7 @@ row of any task's dev set, whatever their order, case and punctuation (STS-B and
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
@@ -15,13 +15,12 @@ from typing import assert_never
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from transformers import BatchEncoding, PreTrainedTokenizerBase
 
 HIGHEST_SCORE = 5.0
 LONGEST_INPUT = 128
 BUCKET_ROWS = 1024
-SAME_FROM, OTHER_UP_TO = 0.8, 0.55
-"""Similarities from which two sentences surely mean the same, and up to which they surely do not."""
 
 _NOT_LETTERS = re.compile(r"[\W_]+")
 
@@ -41,7 +40,7 @@ class Example:
     texts: tuple[str, ...]
     """One sentence or two."""
     label: float
-    """A class, or a similarity in 0-1."""
+    """A class, a similarity in 0-1, or the probability of class 1 of two."""
 
     @property
     def key(self) -> frozenset[str]:
@@ -94,17 +93,9 @@ def read_tasks(data: Path) -> dict[Task, TaskRows]:
     }
 
 
-def as_paraphrases(examples: Sequence[Example]) -> list[Example]:
-    """Turn pairs with a similarity into paraphrases and others, the doubtful ones left out.
-
-    Args:
-        examples: Rows of STS-B.
-
-    Returns:
-        Rows labelled as MRPC's are.
-    """
-    sure = [e for e in examples if e.label >= SAME_FROM or e.label <= OTHER_UP_TO]
-    return [Example(e.texts, float(e.label >= SAME_FROM)) for e in sure]
+def measured_pairs(rows: Mapping[Task, TaskRows]) -> set[frozenset[str]]:
+    """Return the keys of all dev sets' rows."""
+    return {example.key for task in rows.values() for example in task.dev}
 
 
 def length_buckets(examples: Sequence[Example], size: int = BUCKET_ROWS) -> list[list[Example]]:
@@ -154,6 +145,17 @@ def encode_examples(
         return_tensors="pt",
     )
     return batch
+
+
+def two_class_loss(logits: Tensor, examples: Sequence[Example]) -> Tensor:
+    """Return the mean cross-entropy of two classes with the rows' labels, which may be soft, in nats.
+
+    Args:
+        logits: (B, 2).
+        examples: The rows.
+    """
+    second = torch.tensor([float(example.label) for example in examples], device=logits.device)
+    return functional.cross_entropy(logits.float(), torch.stack([1 - second, second], 1))
 
 
 def class_labels(examples: Sequence[Example]) -> Tensor:

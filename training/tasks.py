@@ -1,45 +1,49 @@
-"""Fine-tune the task models' own layers on a finished trunk: `python -m training.tasks --help`.
+"""Fine-tune a task's own layers on a finished trunk: `python -m training.tasks --help`.
 
 Takes OUT/mrpc and OUT/sst2 as training.bert packed them, trains what they do not share with
-OUT/bert and packs them again; OUT/TASK.checkpoint.pt lets it resume. Invariant: the trunk is never
-changed, so bert and the other task keep their figures.
+OUT/bert and packs them again; OUT/TASK.checkpoint.pt lets it resume. Invariant: what is shared is
+never changed, so bert and the other task keep their figures.
 """
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.nn import functional
+from torch import nn
 from torch.optim import AdamW
-from transformers import BertForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import BertForSequenceClassification, PreTrainedTokenizerBase
 
 from training.bert_cards import write_task_card
-from training.bert_model import LABELS, build_branch
+from training.bert_model import LABELS, shared_names
 from training.bert_pack import pack_task
 from training.cards import run_facts
 from training.command_line import recipe_parser
+from training.corpora import read_all
 from training.glue import (
     Example,
     Task,
     TaskRows,
-    as_paraphrases,
-    class_labels,
     draw_examples,
     encode_examples,
     length_buckets,
+    measured_pairs,
     read_tasks,
+    two_class_loss,
 )
 from training.loop import fit
-from training.measures import load_bert, load_classifier, load_tokenizer
+from training.measures import load_classifier, load_tokenizer
 from training.packing import INDEX_NAME
+from training.paraphrases import from_scores, neighbour_pairs, short_sentences
 from training.progress import Budget, learning_rate_factor, step_generator
 
 COMMAND = "python -m training.tasks --data DIR --out DIR"
 MINUTES_SHARE = {Task.MRPC: 0.4, Task.SST2: 0.6}
+MRPC_SHARE, SCORES_SHARE, NEIGHBOURS_SHARE = 0.5, 0.2, 0.3
+"""Shares of the batches where MRPC is not learnt alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +52,35 @@ class TaskSettings:
 
     rows_per_step: int = 32
     """Rows of one batch."""
+    own_layers: int = 3
+    """Last layers that the task has for itself, pooler and classifier beside them."""
     rate: float = 2e-4
-    """Peak learning rate."""
-    warmup_steps: int = 20
+    """Peak learning rate of the last layer."""
+    layer_decay: float = 0.9
+    """Each layer's learning rate as a share of the next one's."""
+    dropout: float = 0.1
+    """Share of states dropped."""
+    warmup_steps: int = 40
     """Steps until the peak."""
     seed: int = 0
     """Seed of the order of the rows and of dropout."""
 
 
-def own_weight_names(folder: Path) -> set[str]:
-    """Return the weights that a packed task model does not share."""
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Rows to learn from, and how often."""
+
+    share: float
+    """Of the batches, 0-1."""
+    rows: Sequence[Example]
+    """The rows."""
+
+
+def own_layers(folder: Path) -> int:
+    """Return how many layers a packed task model does not share."""
     index = json.loads((folder / INDEX_NAME).read_text(encoding="utf-8"))
-    return {name for name, file in index["weight_map"].items() if not file.startswith("..")}
+    own = (name for name, file in index["weight_map"].items() if ".layer." in name and not file.startswith(".."))
+    return len({name.split(".")[3] for name in own})
 
 
 class TaskTrainer:
@@ -68,8 +89,7 @@ class TaskTrainer:
     def __init__(
         self,
         model: BertForSequenceClassification,
-        own_names: set[str],
-        examples: Sequence[Example],
+        sources: Sequence[Source],
         tokenizer: PreTrainedTokenizerBase,
         settings: TaskSettings,
     ) -> None:
@@ -77,20 +97,25 @@ class TaskTrainer:
 
         Args:
             model: The classifier; all but its own weights are frozen.
-            own_names: The weights to train.
-            examples: Rows to learn from.
+            sources: Rows to learn from.
             tokenizer: The tokenizer.
             settings: How to train.
         """
         self.model = model
         self.step = 0
-        self._buckets = length_buckets(examples)
+        self._shares = torch.tensor([source.share for source in sources])
+        self._buckets = [length_buckets(source.rows) for source in sources]
         self._tokenizer = tokenizer
         self._settings = settings
-        self._own = {n: p for n, p in model.named_parameters() if n in own_names}
-        for name, parameter in model.named_parameters():
-            parameter.requires_grad_(name in own_names)
-        self._optimizer = AdamW(list(self._own.values()), weight_decay=0.01, fused=True)
+        named = dict(model.named_parameters())
+        shared = set(shared_names(model.config, list(named), settings.own_layers))
+        self._own = {name: parameter for name, parameter in named.items() if name not in shared}
+        for name, parameter in named.items():
+            parameter.requires_grad_(name in self._own)
+        for module in model.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = settings.dropout
+        self._optimizer = AdamW(list(self._groups()), weight_decay=0.01, fused=True)
 
     def take_step(self, fraction_done: float) -> float:
         """Learn from one batch and return its loss in nats."""
@@ -98,18 +123,18 @@ class TaskTrainer:
         generator = step_generator(settings.seed, self.step)
         torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))  # for dropout
         self.model.train()
-        examples = draw_examples(self._buckets, settings.rows_per_step, generator)
+        source = int(torch.multinomial(self._shares, 1, generator=generator))
+        examples = draw_examples(self._buckets[source], settings.rows_per_step, generator)
         swap = len(examples[0].texts) > 1 and bool(torch.randint(2, (1,), generator=generator))
         inputs = encode_examples(examples, self._tokenizer, swap=swap).to(self.model.device)
         with torch.autocast(self.model.device.type, torch.bfloat16):
             logits = self.model(**inputs).logits
-        labels = class_labels(examples).to(logits.device)
-        loss = functional.cross_entropy(logits.float(), labels)
+        loss = two_class_loss(logits, examples)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self._own.values(), 1.0)
         factor = learning_rate_factor(fraction_done, self.step, warmup_steps=settings.warmup_steps, decay_from=0.1)
         for group in self._optimizer.param_groups:
-            group["lr"] = factor * settings.rate
+            group["lr"] = factor * settings.rate * group["share_of_rate"]
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         self.step += 1
@@ -136,10 +161,20 @@ class TaskTrainer:
         self._optimizer.load_state_dict(state["optimizer"])
         self.step = state["step"]
 
+    def _groups(self) -> Iterator[dict[str, Any]]:
+        """Yield the own weights by layer, each with its share of the learning rate."""
+        layers = self.model.config.num_hidden_layers
+        for layer in range(layers):
+            inside = [p for name, p in self._own.items() if f".layer.{layer}." in name]
+            if inside:
+                yield {"params": inside, "share_of_rate": self._settings.layer_decay ** (layers - 1 - layer)}
+        yield {"params": [p for name, p in self._own.items() if ".layer." not in name], "share_of_rate": 1.0}
+
 
 def run(
     task: Task,
-    rows: TaskRows,
+    sources: Sequence[Source],
+    dev: Sequence[Example],
     tokenizer: PreTrainedTokenizerBase,
     out: Path,
     budget: Budget,
@@ -147,51 +182,72 @@ def run(
     *,
     device: str = "cpu",
     resume: bool = False,
-    from_bert: bool = False,
+    options: str = "",
 ) -> None:
     """Fine-tune one task's own layers, or go on with it, and pack the result.
 
     Args:
         task: The task.
-        rows: Its rows.
+        sources: Rows to learn from.
+        dev: Rows to measure on.
         tokenizer: The uncased WordPiece tokenizer.
         out: Folder of the packed models and of the checkpoint.
         budget: When to stop.
         settings: How to train.
         device: Where to train.
         resume: Go on from the checkpoint in `out`.
-        from_bert: Start with copies of BERT's own last layers, which know the other tasks, too.
+        options: Of the command line, for the card.
+
+    Raises:
+        ValueError: The task's folder has more layers of its own than it is to have.
     """
     folder = out / str(task)
-    own_names = own_weight_names(folder)
-    own_layers = len({name.split(".")[3] for name in own_names if ".layer." in name})
-    model: PreTrainedModel
-    if from_bert:
-        torch.manual_seed(settings.seed)
-        model = build_branch(load_bert(out / "bert").bert, task, own_layers)
-    else:
-        model = load_classifier(folder)
+    if settings.own_layers < (least := own_layers(folder)):
+        raise ValueError(
+            f"{folder} has {least} layers of its own, which bert lacks: --own-layers must be {least} or more"
+        )
+    model = load_classifier(folder)
     if not isinstance(model, BertForSequenceClassification):
         raise TypeError(f"{folder} must hold a BERT classifier, got {type(model).__name__}")
+    model.set_attn_implementation("eager")
     model.to(device)  # type: ignore[arg-type]
-    trainer = TaskTrainer(model, own_names, rows.train, tokenizer, settings)
-    checkpoint = out / f"{task}.checkpoint.pt"
-    clock = fit(trainer, budget, checkpoint, name=str(task), resume=resume)
-    pack_task(model, tokenizer, folder, own_layers)
-    start = " --from-bert" if from_bert else ""
-    facts = run_facts(f"{COMMAND} --only {task}{start}", budget, trainer.step, clock, device) | {
-        "before that": f"{'copied from' if from_bert else 'trained with'} the starter BERT, see its card",
-        "trained here": f"last {own_layers} layer(s), pooler and classifier (AdamW)",
+    trainer = TaskTrainer(model, sources, tokenizer, settings)
+    clock = fit(trainer, budget, out / f"{task}.checkpoint.pt", name=str(task), resume=resume)
+    pack_task(model, tokenizer, folder, settings.own_layers)
+    facts = run_facts(f"{COMMAND} --only {task}{options}", budget, trainer.step, clock, device) | {
+        "before that": "trained with the starter BERT, see its card",
+        "trained here": f"last {settings.own_layers} layer(s), pooler and classifier (AdamW)",
+        "batches from each source": ", ".join(f"{source.share:.0%} of {len(source.rows):,} rows" for source in sources),
     }
-    write_task_card(folder, task, rows.dev, tokenizer, facts)
+    write_task_card(folder, task, dev, tokenizer, facts)
+
+
+def mrpc_sources(data: Path, encoder: Path, rows: Mapping[Task, TaskRows], seed: int) -> list[Source]:
+    """Return MRPC, STS-B and neighbouring sentences, so that more than news is learnt.
+
+    Args:
+        data: The data folder.
+        encoder: Folder of the encoder that compares neighbours.
+        rows: All tasks' rows.
+        seed: Seed of the draws.
+    """
+    tokenizer = load_tokenizer(data / "tokenizers" / "bert-base-uncased")
+    scored = rows[Task.STSB].train
+    sentences = sorted({*short_sentences(read_all(data), seed), *(text for row in scored for text in row.texts)})
+    neighbours = neighbour_pairs(sentences, encoder, tokenizer, measured_pairs(rows), seed)
+    return [
+        Source(MRPC_SHARE, rows[Task.MRPC].train),
+        Source(SCORES_SHARE, from_scores(scored)),
+        Source(NEIGHBOURS_SHARE, neighbours),
+    ]
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = recipe_parser("training.tasks", __doc__, minutes="running time of all tasks together")
     parser.add_argument("--only", choices=[str(task) for task in LABELS], help="one task alone")
-    parser.add_argument("--from-bert", action="store_true", help="start with copies of BERT's last layers")
-    parser.add_argument("--with-stsb", action="store_true", help="MRPC: learn the sure pairs of STS-B, too")
+    parser.add_argument("--encoder", type=Path, help="MRPC: learn STS-B and the neighbours this BERT sees, too")
+    parser.add_argument("--own-layers", type=int, default=TaskSettings().own_layers, help="last layers (%(default)s)")
     parser.add_argument("--rate", type=float, default=TaskSettings().rate, help="peak learning rate (%(default)g)")
     return parser.parse_args(arguments)
 
@@ -201,23 +257,25 @@ def main() -> None:
     options = parse_arguments()
     rows = read_tasks(options.data)
     tokenizer = load_tokenizer(options.data / "tokenizers" / "bert-base-uncased")
+    settings = replace(TaskSettings(), rate=options.rate, seed=options.seed, own_layers=options.own_layers)
     for task in [Task(options.only)] if options.only else LABELS:
         share = 1.0 if options.only else MINUTES_SHARE[task]
-        budget = Budget(share * options.minutes, options.steps)
-        settings = TaskSettings(rate=options.rate, seed=options.seed)
-        learnt = rows[task]
-        if options.with_stsb and task is Task.MRPC:
-            learnt = TaskRows((*learnt.train, *as_paraphrases(rows[Task.STSB].train)), learnt.dev)
+        sources = [Source(1.0, rows[task].train)]
+        said = f" --own-layers {settings.own_layers} --rate {settings.rate:g}"
+        if options.encoder and task is Task.MRPC:
+            sources = mrpc_sources(options.data, options.encoder, rows, settings.seed)
+            said += " --encoder DIR"
         run(
             task,
-            learnt,
+            sources,
+            rows[task].dev,
             tokenizer,
             options.out,
-            budget,
+            Budget(share * options.minutes, options.steps),
             settings,
             device=options.device,
             resume=options.resume,
-            from_bert=options.from_bert,
+            options=said,
         )
 
 

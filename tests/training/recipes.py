@@ -12,7 +12,7 @@ from training.glue import Task, read_tasks
 from training.gpt2_trainer import Gpt2Settings
 from training.measures import load_tokenizer
 from training.progress import Budget
-from training.tasks import TaskSettings
+from training.tasks import Source, TaskSettings, mrpc_sources
 
 GPT2 = Gpt2Settings(
     width=16,
@@ -47,12 +47,22 @@ def train_bert(data: Path, encoder: Path, out: Path, steps: int, *, resume: bool
     bert.run(read_all(data), read_tasks(data), word_pieces(data), encoder, out, budget, BERT, resume=resume)
 
 
-def train_task(data: Path, out: Path, task: Task, steps: int, *, resume: bool = False, from_bert: bool = False) -> None:
+def train_task(
+    data: Path,
+    out: Path,
+    task: Task,
+    steps: int,
+    *,
+    resume: bool = False,
+    own_layers: int = 2,
+    encoder: Path | None = None,
+) -> None:
     """Fine-tune one task's own layers up to a step."""
-    settings = TaskSettings(rows_per_step=8)
+    settings = TaskSettings(rows_per_step=8, own_layers=own_layers)
+    rows = read_tasks(data)
+    sources = [Source(1.0, rows[task].train)] if encoder is None else mrpc_sources(data, encoder, rows, 0)
     budget = Budget(MINUTES, steps)
-    rows, tokenizer = read_tasks(data)[task], word_pieces(data)
-    tasks.run(task, rows, tokenizer, out, budget, settings, resume=resume, from_bert=from_bert)
+    tasks.run(task, sources, rows[task].dev, word_pieces(data), out, budget, settings, resume=resume)
 
 
 def distil_student(data: Path, out: Path, steps: int, *, resume: bool = False) -> None:

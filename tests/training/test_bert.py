@@ -26,7 +26,8 @@ from training.bert_measures import mean_ranks, spearman
 from training.bert_model import build_family
 from training.distil_model import build_student
 from training.evaluate import Material, all_figures
-from training.glue import Example, Task, as_paraphrases, read_tasks
+from training.glue import Example, Task, read_tasks, two_class_loss
+from training.paraphrases import from_cosine, from_scores, neighbour_pairs
 from training.sentence_pairs import (
     IS_RANDOM,
     IS_SINGLE,
@@ -139,6 +140,11 @@ def test_fine_tuning_goes_on_where_it_stopped(tiny_data: Path, models: Path) -> 
     assert torch.load(checkpoint, weights_only=True)["step"] == 4
 
 
+def test_layers_that_bert_lacks_cannot_be_shared(tiny_data: Path, models: Path) -> None:
+    with pytest.raises(ValueError, match="--own-layers must be 2 or more"):
+        train_task(tiny_data, models, Task.SST2, 1, own_layers=1)
+
+
 def test_the_members_of_a_family_share_the_trunk(tiny_encoder: Path) -> None:
     family = build_family(tiny_encoder, own_layers=1, seed=0)
     trunk, branch = family.pretraining.bert, family.tasks[Task.MRPC].bert
@@ -209,9 +215,35 @@ def test_training_rows_that_recur_in_a_dev_set_are_dropped(tiny_data: Path, tmp_
     assert read_tasks(tmp_path)[Task.MRPC].train == clean[Task.MRPC].train
 
 
-def test_sure_pairs_of_a_similarity_task_become_paraphrases() -> None:
-    rows = [Example(("a", "b"), label) for label in (0.0, 0.55, 0.6, 0.79, 0.8, 1.0)]
-    assert [row.label for row in as_paraphrases(rows)] == [0.0, 0.0, 1.0, 1.0]
+def test_scores_and_cosines_become_likely_paraphrases() -> None:
+    scored = from_scores([Example(("a", "b"), label) for label in (0.0, 0.48, 1.0)])
+    assert [row.label for row in scored] == pytest.approx([0.008, 0.5, 0.994], abs=1e-3)
+    labels = [from_cosine("a", "b", cosine).label for cosine in (0.1, 0.46, 0.9)]
+    assert labels == pytest.approx([0.006, 0.5, 0.998], abs=1e-3)
+
+
+def test_soft_labels_cost_what_hard_ones_do_at_the_ends() -> None:
+    logits = torch.randn(4, 2)
+    rows = [Example(("a", "b"), label) for label in (0.0, 1.0, 1.0, 0.0)]
+    hard = torch.nn.functional.cross_entropy(logits, torch.tensor([0, 1, 1, 0]))
+    assert float(two_class_loss(logits, rows)) == pytest.approx(float(hard), abs=1e-6)
+
+
+def test_neighbours_are_no_row_of_a_dev_set(tiny_data: Path, tiny_encoder: Path) -> None:
+    sentences = ["the cat sat on the mat", "a dog ran", "the big red bird", "a cat ran on the mat"]
+    measured = frozenset({Example(("a dog ran", "the big red bird"), 1.0).key})
+    pairs = neighbour_pairs(sentences, tiny_encoder, word_pieces(tiny_data), measured, 0)
+    assert {text for pair in pairs for text in pair.texts} <= set(sentences)
+    assert not measured & {pair.key for pair in pairs}
+    assert neighbour_pairs(sentences, tiny_encoder, word_pieces(tiny_data), measured, 0) == pairs
+
+
+def test_paraphrases_can_have_every_layer_for_themselves(tiny_data: Path, tiny_encoder: Path, tmp_path: Path) -> None:
+    train_bert(tiny_data, tiny_encoder, tmp_path, 1)
+    train_task(tiny_data, tmp_path, Task.MRPC, 2, encoder=tiny_encoder)
+    weight_map = read_weight_map(tmp_path / "mrpc")
+    assert not [n for n, file in weight_map.items() if ".layer." in n and file != "classifier.safetensors"]
+    assert not missing_weights(BertForSequenceClassification, tmp_path / "mrpc")
 
 
 def test_soft_labels_cost_nothing_once_they_are_matched() -> None:
