@@ -58,6 +58,35 @@ class Choice:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """The denominators of some rows' softmax, in two parts: far from 0, where logits may lie, float32 is coarse."""
+
+    peak: Tensor
+    """(B, 1) largest logit."""
+    log_rest: Tensor
+    """(B, 1) log Σ exp(logit − peak), from 0 to log V."""
+
+    @classmethod
+    def of(cls, raw: Tensor) -> Partition:
+        """The denominators of (B, V) float32 logits.
+
+        Raises:
+            EngineError: a row holds NaN, +∞, or nothing finite.
+        """
+        peak = raw.amax(-1, keepdim=True)
+        log_rest = (raw - peak).exp().sum(-1, keepdim=True).log()
+        if not torch.isfinite(log_rest).all():
+            raise EngineError(
+                "the model's logits are not numbers (NaN or infinite)", "its weights are broken: use another"
+            )
+        return cls(peak, log_rest)
+
+    def logprob(self, logits: Tensor) -> Tensor:
+        """(B, N) natural logs of the model's own probabilities of entries with these logits."""
+        return (logits - self.peak) - self.log_rest
+
+
 def choose(
     logits: Tensor,
     seen_ids: Sequence[Sequence[int]],
@@ -78,20 +107,20 @@ def choose(
         EngineError: the model gave NaN or nothing finite.
     """
     raw = logits.float()  # (B, V)
-    log_total = log_partition(raw)  # (B, 1)
+    partition = Partition.of(raw)
     penalized = _penalized(raw, seen_ids, params)
     ids, values = _largest(penalized, params)  # (B, N) each, best first
     final, cut = warp(values, params)
     position = final.argmax(-1, keepdim=True) if params.greedy else draw(final, ids, generators)  # (B, 1)
     kept = cut == 0
-    kept_mass = ((raw.gather(-1, ids) - log_total).exp() * kept).sum(-1, keepdim=True)
+    kept_mass = (partition.logprob(raw.gather(-1, ids)).exp() * kept).sum(-1, keepdim=True)
     drawn = (final.gather(-1, position), kept.sum(-1, keepdim=True), kept_mass)
     if penalized is raw and ids.shape[-1] < raw.shape[-1]:  # the head's best are the model's most likely
         head = slice(params.candidates)
-        tables = _spell(ids[:, head], values[:, head], log_total, final[:, head], cut[:, head], tokenizer)
+        tables = _spell(ids[:, head], values[:, head], partition, final[:, head], cut[:, head], tokenizer)
     else:
-        tables = _top_candidates(raw, log_total, penalized, ids, final, cut, params, tokenizer)
-    return _describe(raw, log_total, ids.gather(-1, position), drawn, tables)
+        tables = _top_candidates(raw, partition, penalized, ids, final, cut, params, tokenizer)
+    return _describe(raw, partition, ids.gather(-1, position), drawn, tables)
 
 
 def describe(logits: Tensor, ids: Tensor, params: SamplingParams, tokenizer: TextTokenizer) -> list[Choice]:
@@ -104,14 +133,14 @@ def describe(logits: Tensor, ids: Tensor, params: SamplingParams, tokenizer: Tex
         tokenizer: spells the candidates.
     """
     raw = logits.float()
-    log_total = log_partition(raw)
-    certain = torch.ones_like(log_total)
-    chosen_prob = (raw.gather(-1, ids) - log_total).exp()
+    partition = Partition.of(raw)
+    certain = torch.ones_like(partition.peak)
+    chosen_prob = partition.logprob(raw.gather(-1, ids)).exp()
     everything = torch.arange(raw.shape[-1], device=raw.device).expand_as(raw)
     only = torch.zeros_like(raw).scatter(-1, ids, 1.0)
     cut = torch.full_like(raw, CUT_RULES.index(CutRule.BEAM_SEARCH), dtype=torch.int8).scatter(-1, ids, 0)
-    tables = _top_candidates(raw, log_total, raw, everything, only, cut, params, tokenizer)
-    return _describe(raw, log_total, ids, (certain, certain, chosen_prob), tables)
+    tables = _top_candidates(raw, partition, raw, everything, only, cut, params, tokenizer)
+    return _describe(raw, partition, ids, (certain, certain, chosen_prob), tables)
 
 
 def rank_candidates(
@@ -127,25 +156,17 @@ def rank_candidates(
         top: how many; the whole vocabulary when larger.
     """
     row = logits.float().unsqueeze(0)  # (1, V)
-    log_total = log_partition(row)
+    partition = Partition.of(row)
     penalized = _penalized(row, [seen_ids], params)
     final, cut = warp(penalized, params)
     everything = torch.arange(row.shape[-1], device=row.device).unsqueeze(0)
     wanted = params.changed(candidates=0)
-    return _top_candidates(row, log_total, penalized, everything, final, cut, wanted, tokenizer, top)[0]
-
-
-def log_partition(raw: Tensor) -> Tensor:
-    """(B, 1) logarithm of the softmax's denominator."""
-    log_total = raw.logsumexp(-1, keepdim=True)
-    if not torch.isfinite(log_total).all():
-        raise EngineError("the model's logits are not numbers (NaN or infinite)", "its weights are broken: use another")
-    return log_total
+    return _top_candidates(row, partition, penalized, everything, final, cut, wanted, tokenizer, top)[0]
 
 
 def _describe(
     raw: Tensor,
-    log_total: Tensor,
+    partition: Partition,
     chosen: Tensor,
     drawn: tuple[Tensor, Tensor, Tensor],
     tables: list[tuple[Candidate, ...]],
@@ -153,7 +174,7 @@ def _describe(
     """Choices from (B, 1) chosen ids and, for each, its final probability, the kept count and the kept mass."""
     logit = raw.gather(-1, chosen)
     rank = (raw > logit).sum(-1, keepdim=True) + 1
-    columns = (logit, logit - log_total, rank, entropy_bits(raw, log_total), *drawn)
+    columns = (logit, partition.logprob(logit), rank, entropy_bits(raw, partition), *drawn)
     rows = torch.cat([column.double() for column in columns], dim=-1).tolist()
     return [
         Choice(token_id, row[0], row[1], int(row[2]), max(row[3], 0.0), row[4], int(row[5]), row[6], table)
@@ -188,16 +209,16 @@ def _lowest_id_first(ids: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
     return ids.gather(-1, order), values
 
 
-def entropy_bits(raw: Tensor, log_total: Tensor) -> Tensor:
-    """(B, 1) entropy of the model's own distribution: H = log Z − Σ p·logit."""
-    expected = torch.linalg.vecdot((raw - log_total).exp(), raw.clamp_min(-1e30)).unsqueeze(-1)
-    bits: Tensor = (log_total - expected) / math.log(2)
+def entropy_bits(raw: Tensor, partition: Partition) -> Tensor:
+    """(B, 1) entropy of the model's own distribution: H = log Z − Σ p·logit, both counted from the largest logit."""
+    expected = torch.linalg.vecdot(partition.logprob(raw).exp(), (raw - partition.peak).clamp_min(-1e30)).unsqueeze(-1)
+    bits: Tensor = (partition.log_rest - expected) / math.log(2)
     return bits
 
 
 def _top_candidates(
     raw: Tensor,
-    log_total: Tensor,
+    partition: Partition,
     penalized: Tensor,
     ids: Tensor,
     final: Tensor,
@@ -217,14 +238,14 @@ def _top_candidates(
     cut_of = torch.full_like(raw, beyond, dtype=torch.int8).scatter(-1, ids, cut).gather(-1, best)
     banned = torch.isneginf(penalized.gather(-1, best))  # they left before the head was taken
     cut_of = cut_of.masked_fill(banned, CUT_RULES.index(CutRule.NO_REPEAT_NGRAM))
-    return _spell(best, values, log_total, final_of, cut_of, tokenizer)
+    return _spell(best, values, partition, final_of, cut_of, tokenizer)
 
 
 def _spell(
-    ids: Tensor, logits: Tensor, log_total: Tensor, final: Tensor, cut: Tensor, tokenizer: TextTokenizer
+    ids: Tensor, logits: Tensor, partition: Partition, final: Tensor, cut: Tensor, tokenizer: TextTokenizer
 ) -> list[tuple[Candidate, ...]]:
     """(B, K) entries, most likely first, as candidates."""
-    probs = (logits - log_total).exp()
+    probs = partition.logprob(logits).exp()
     columns = (ids, logits, probs, final, probs.double().cumsum(-1), cut)
     tables = []
     for rows in zip(*(column.tolist() for column in columns), strict=True):

@@ -117,6 +117,15 @@ class Reply:
         self.finished = True
 
 
+def _folder_is_there() -> bool:
+    """Whether there still is a current folder, without which Python does not start."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
+
+
 class EngineClient:
     """One engine process and the requests it is answering."""
 
@@ -144,6 +153,8 @@ class EngineClient:
                 return
             if self._process is not None and self._process.returncode is not None:
                 self._report_death(self._process.returncode)  # its reader may not have come to it yet
+            if not _folder_is_there():
+                raise EngineStoppedError("the engine cannot start: the current folder is gone", "go to another one")
             try:
                 self._process = await asyncio.create_subprocess_exec(
                     *(sys.executable, "-P", "-m", "core.worker"),

@@ -94,7 +94,10 @@ FAMILIES: tuple[Family, ...] = (
         paper="Sanh et al., DistilBERT, a distilled version of BERT: smaller, faster, cheaper and lighter",
         link="arXiv:1910.01108",
         note="40 % smaller and 60 % faster than BERT base, and keeps 97 % of its GLUE score, says the paper.",
-        commands=(f"nlp-tui fill {_MASK_EXAMPLE} --model distilbert-base-uncased",),
+        commands=(
+            f"nlp-tui fill {_MASK_EXAMPLE} --model starter/distilbert",
+            f"nlp-tui fill {_MASK_EXAMPLE} --model distilbert-base-uncased",
+        ),
         fetch="nlp-tui models pull distilbert-base-uncased",
     ),
     Family(

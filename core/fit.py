@@ -10,14 +10,11 @@ from collections.abc import Sequence
 import torch
 
 from core.errors import ModelTooLargeError
-from core.memory import free_bytes
+from core.memory import RESERVE_BYTES, free_bytes
 from core.weight_headers import TensorEntry
 
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}
 """Of one weight in memory, by precision."""
-
-RESERVE_BYTES = 200_000_000
-"""Left free for the run itself and for the rest of the machine."""
 
 
 def needed_bytes(parameters: int) -> dict[str, int]:

@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from core.conversions import ORIGIN_FILE
 from core.device import DTYPES
 from core.errors import EngineError, ModelFormatError
 from core.fit import BYTES, check_fit, gigabytes
@@ -35,9 +36,6 @@ _SPARE_DISK = 1.1
 _UNFINISHED = ".unfinished-"
 _STALE_S = 24 * 3600
 """After this long, what a killed program left unfinished goes."""
-
-_ORIGIN = "converted-from"
-"""The file in a conversion's folder that holds the path of the gguf file."""
 
 
 def ready(name: str, progress: ProgressCallback) -> ResolvedModel:
@@ -84,7 +82,7 @@ def convert(model: ResolvedModel, progress: ProgressCallback) -> None:
         with tempfile.TemporaryDirectory(dir=parent, prefix=_UNFINISHED, ignore_cleanup_errors=True) as unfinished:
             folder = Path(unfinished) / "model"
             _write(model, header, folder, progress)
-            (folder / _ORIGIN).write_bytes(os.fsencode(model.file))
+            (folder / ORIGIN_FILE).write_bytes(os.fsencode(model.file))
             _settle(folder, model.folder)
         _forget_earlier(model)
     except OSError as error:
@@ -150,8 +148,8 @@ def _sweep(parent: Path) -> None:
 
 def _forget_earlier(model: ResolvedModel) -> None:
     """Drop conversions of what the file held before."""
-    origin = (model.folder / _ORIGIN).read_bytes()
-    for note in model.folder.parent.glob(f"*/{_ORIGIN}"):
+    origin = (model.folder / ORIGIN_FILE).read_bytes()
+    for note in model.folder.parent.glob(f"*/{ORIGIN_FILE}"):
         if note.parent != model.folder and note.read_bytes() == origin:
             shutil.rmtree(note.parent, ignore_errors=True)
 

@@ -74,6 +74,11 @@ class Download:
         self._stderr: deque[bytes] = deque(maxlen=16)
         self._stderr_reader: asyncio.Task[None] | None = None
 
+    @property
+    def pid(self) -> int | None:
+        """The process id of the download while it runs."""
+        return self._process.pid if self._process is not None and self._process.returncode is None else None
+
     async def plan(self, on_pause: Callable[[Paused], None] | None = None) -> DownloadPlan:
         """Ask the hub what the model consists of, and the disk whether it fits.
 

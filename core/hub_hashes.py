@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 _BLOCK_BYTES = 2**20
@@ -15,12 +16,13 @@ def is_hash(text: str) -> bool:
     return bool(_SHA256.fullmatch(text) or _GIT_SHA1.fullmatch(text))
 
 
-def content_hash(path: Path, like: str) -> str:
+def content_hash(path: Path, like: str, on_read: Callable[[int], None] = lambda count: None) -> str:
     """The hash of a file's content, of the same kind as another one.
 
     Args:
         path: the file.
         like: 64 hex digits for SHA-256, 40 for what git calls the content.
+        on_read: told of every few bytes that were read; what it raises ends the reading.
 
     Raises:
         OSError: it cannot be read.
@@ -30,4 +32,5 @@ def content_hash(path: Path, like: str) -> str:
     with path.open("rb") as content:
         while block := content.read(_BLOCK_BYTES):
             digest.update(block)
+            on_read(len(block))
     return digest.hexdigest()

@@ -12,7 +12,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from core.choosing import entropy_bits, log_partition
+from core.choosing import Partition, entropy_bits
 from core.decoding import PrefixCache, read_prompt
 from core.errors import InputError
 from core.loading import LoadedCausal
@@ -37,9 +37,13 @@ class Context:
         self.ids = tuple(ids)
 
     @cached_property
-    def log_total(self) -> Tensor:
-        """(1,) logarithm of the softmax's denominator."""
-        return log_partition(self.logits.unsqueeze(0))[0]
+    def partition(self) -> Partition:
+        """The softmax's denominator, of one row."""
+        return Partition.of(self.logits.unsqueeze(0))
+
+    def logprob(self, logits: Tensor) -> Tensor:
+        """(N,) natural logs of the model's own probabilities of entries with these logits."""
+        return self.partition.logprob(logits)[0]
 
     @cached_property
     def order(self) -> Tensor:
@@ -54,12 +58,12 @@ class Context:
     @cached_property
     def cumulative(self) -> Tensor:
         """(V,) probability of this place in `order` and all better ones, float64."""
-        return (self.logits[self.order] - self.log_total).double().exp().cumsum(0)
+        return self.logprob(self.logits[self.order]).double().exp().cumsum(0)
 
     @cached_property
     def entropy(self) -> float:
         """Of the model's own distribution, in bits."""
-        return max(0.0, float(entropy_bits(self.logits.unsqueeze(0), self.log_total.unsqueeze(0))))
+        return max(0.0, float(entropy_bits(self.logits.unsqueeze(0), self.partition)))
 
     def sampled(self, params: SamplingParams) -> tuple[Tensor, Tensor]:
         """(V,) final probabilities and cut codes of every entry.
@@ -98,7 +102,7 @@ class Context:
         window = places[offset : offset + limit]
         ids = self.order[window]
         logits = self.logits[ids]
-        probabilities = (logits - self.log_total).exp()
+        probabilities = self.logprob(logits).exp()
         columns = (window, ids, logits, probabilities, final[ids], self.cumulative[window], cut[ids])
         rows = tuple(
             Candidate(
@@ -114,7 +118,7 @@ class Context:
             )
             for place, id_, logit, prob, final_prob, total, code in zip(*(c.tolist() for c in columns), strict=True)
         )
-        kept_mass = float(((self.logits - self.log_total).exp() * kept).sum())
+        kept_mass = float((self.logprob(self.logits).exp() * kept).sum())
         return CandidateTable(rows, offset, len(places), int(kept.sum()), kept_mass, self.entropy, len(self.ids))
 
 
@@ -188,9 +192,13 @@ def score_tokens(loaded: LoadedCausal, ids: Sequence[int]) -> Iterator[tuple[Tok
         with torch.inference_mode():
             tensor = torch.tensor([read], device=loaded.model.device)
             rows = loaded.model.forward(tensor, cache, every_position=True)[0].float().cpu()  # (T, V)
-            totals = log_partition(rows)
+            partition = Partition.of(rows)
             chosen = rows.gather(-1, following)
-            columns = (chosen - totals, (rows > chosen).sum(-1, keepdim=True) + 1, entropy_bits(rows, totals))
+            columns = (
+                partition.logprob(chosen),
+                (rows > chosen).sum(-1, keepdim=True) + 1,
+                entropy_bits(rows, partition),
+            )
             table = torch.cat([column.double() for column in columns], dim=-1).tolist()
         yield tuple(
             _score(tokenizer, id_, logprob, int(rank), max(entropy, 0.0))

@@ -21,6 +21,9 @@ _LIMITS = (
 )
 """A container's limit, what is used of it, and what of that are mere copies of files; versions 2 and 1."""
 
+RESERVE_BYTES = 200_000_000
+"""Left free beside a model's weights, for the run itself and for the rest of the machine."""
+
 
 def total_bytes() -> int:
     """Main memory of the machine."""

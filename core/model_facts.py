@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from core.errors import EngineError
+from core.gguf_header import read_gguf
 from core.registry import COURSE_MODELS, STARTERS, ResolvedModel, Source, Task, read_config, weight_files
 from core.weight_headers import BITS, TensorEntry, read_header
 
@@ -55,11 +57,13 @@ class ModelFacts:
     """The commit of a cached model; empty for others."""
     path: str
     summary: str
-    """What a starter is; of others, what is wrong with the files, if something is."""
+    """What a starter is; of others, what is wrong with the files, or still to be done with them."""
 
 
 def model_facts(model: ResolvedModel) -> ModelFacts:
     """Everything about a model that can be known without loading it; what is broken is said, not raised."""
+    if model.file is not None and not model.folder.is_dir():
+        return _facts_of_gguf(model, model.file)
     spec = STARTERS.get(model.name)
     entries: list[TensorEntry] = []
     architecture, model_type, size_bytes, summary = "unknown", "", 0, spec.summary if spec else ""
@@ -76,7 +80,7 @@ def model_facts(model: ResolvedModel) -> ModelFacts:
     return ModelFacts(
         name=model.name,
         source=model.source.value,
-        task=_task(model.name, architecture),
+        task=task_of(model.name, architecture),
         architecture=architecture,
         parameters=parameters,
         dtype=_most_common_dtype(entries),
@@ -85,6 +89,35 @@ def model_facts(model: ResolvedModel) -> ModelFacts:
         license=_license(model),
         revision=model.folder.name if model.source is Source.CACHE else "",
         path=str(model.folder),
+        summary=summary,
+    )
+
+
+def _facts_of_gguf(model: ResolvedModel, file: Path) -> ModelFacts:
+    """A gguf file that is not converted yet; llama.cpp has such files for models that write text alone."""
+    architecture, license_, parameters, size_bytes = "unknown", "", 0, 0
+    summary = "converted into an ordinary folder when it is loaded for the first time"
+    try:
+        header = read_gguf(file)
+        size_bytes = file.stat().st_size
+        architecture, license_ = header.architecture, str(header.metadata.get("general.license", ""))
+        parameters = sum(tensor.elements for tensor in header.tensors)
+    except EngineError as error:
+        summary = error.message
+    except OSError as error:
+        summary = f"cannot be read: {error.strerror}"
+    return ModelFacts(
+        name=model.name,
+        source=model.source.value,
+        task=Task.CAUSAL_LM.value,
+        architecture=architecture,
+        parameters=parameters,
+        dtype="gguf" if parameters else "",
+        size_bytes=size_bytes,
+        memory_bytes=_memory_bytes(parameters, architecture) if parameters else {},
+        license=license_,
+        revision="",
+        path=str(file),
         summary=summary,
     )
 
@@ -103,7 +136,8 @@ def _entries(model: ResolvedModel) -> list[TensorEntry]:
     return [entry for entry in entries if entry.name in named]
 
 
-def _task(name: str, architecture: str) -> str:
+def task_of(name: str, architecture: str) -> str:
+    """What a model is for, by its name or its architecture; empty when nobody knows."""
     starter = STARTERS.get(COURSE_MODELS.get(name, name))
     if starter is not None:
         return starter.task.value

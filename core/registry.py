@@ -65,18 +65,23 @@ STARTERS: dict[str, ModelSpec] = {
         ModelSpec("starter/bert", Task.MASKED_LM, "small BERT with masked-LM and next-sentence heads"),
         ModelSpec("starter/mrpc", Task.PARAPHRASE, "the starter BERT fine-tuned on MRPC"),
         ModelSpec("starter/sst2", Task.SENTIMENT, "the starter BERT fine-tuned on SST-2"),
+        ModelSpec(
+            "starter/distilbert", Task.MASKED_LM, "a DistilBERT of half the layers, distilled from the starter BERT"
+        ),
+        ModelSpec("starter/distilbert-sst2", Task.SENTIMENT, "the starter DistilBERT, distilled from starter/sst2"),
     )
 }
 
 DEFAULT_GENERATOR = "starter/gpt2"
 DEFAULT_PARAPHRASER = "starter/mrpc"
 DEFAULT_MASKED_LM = "starter/bert"
-DEFAULT_SENTIMENT = "starter/sst2"
+DEFAULT_SENTIMENT = "starter/distilbert-sst2"
 
 COURSE_MODELS = {
     "gpt2": DEFAULT_GENERATOR,
     "bert-base-uncased": DEFAULT_MASKED_LM,
     "bert-base-cased-finetuned-mrpc": DEFAULT_PARAPHRASER,
+    "distilbert-base-uncased": "starter/distilbert",
     "distilbert-base-uncased-finetuned-sst-2-english": DEFAULT_SENTIMENT,
 }
 """The hub models that the course names, with the starter that does the same task."""

@@ -19,6 +19,7 @@ from tokenizers import BertWordPieceTokenizer, ByteLevelBPETokenizer, Encoding, 
 from tokenizers.decoders import DecodeStream
 
 from core.errors import ModelFormatError
+from core.normal_forms import nfc_note, normalizer_note
 from core.records import TokenPiece
 from core.text import visible_bytes
 
@@ -133,6 +134,15 @@ class TextTokenizer:
                 )
             )
         return tuple(pieces)
+
+    def notes(self, text: str) -> tuple[str, ...]:
+        """What the tokenizer does to the letters of a text that a person may not expect, a line each; mostly none."""
+        normalizer = self._backend.normalizer
+        found = (
+            nfc_note(text, self.ids),
+            normalizer_note(text, normalizer.normalize_str) if normalizer else "",
+        )
+        return tuple(filter(None, found))
 
     @cached_property
     def entries(self) -> frozenset[str]:

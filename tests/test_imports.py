@@ -26,6 +26,8 @@ MAY_NOT_LOAD: list[tuple[str, tuple[str, ...]]] = [
     ("core.protocol", (*HEAVY, "textual", "tui", "tokenizers", "core.lab.catalogue")),
     ("core.lab.catalogue", (*HEAVY, "textual", "tui", "tokenizers", "core.protocol")),
     ("tui.app", (*HEAVY, "core.worker", "core.engine", "core.lab.catalogue", "tui.lab_screen", "core.sessions")),
+    ("tui.app", ("tui.models_screen", "core.hub", "core.model_facts")),
+    ("tui.models_screen", (*HEAVY, "huggingface_hub", "core.fetch", "core.worker", "core.engine", "core.fit")),
     ("tui.lab_screen", ("torch", "transformers", "safetensors", "core.worker", "core.engine")),
     ("tui.lab_cli.all_commands", (*HEAVY, "textual", "asyncio", "core.client", "core.lab.catalogue")),
     ("tui.screen", (*HEAVY, "core.worker", "core.engine")),

@@ -68,3 +68,7 @@ def save_surroundings(folder: Path, config: PreTrainedConfig, tokenizer: PreTrai
         backend.no_truncation()
         backend.no_padding()
     packed_tokenizer.save_pretrained(str(folder))
+    written = folder / "tokenizer.json"
+    if written.exists():  # the library indents it, which makes it half as long again
+        compact = json.dumps(json.loads(written.read_text(encoding="utf-8")), ensure_ascii=False, separators=(",", ":"))
+        written.write_text(compact, encoding="utf-8")

@@ -21,7 +21,7 @@ from training.glue import HIGHEST_SCORE, Example
 
 DOCUMENTS_PER_CORPUS = 1_500
 SENTENCES_PER_CORPUS = 3_000
-WORDS = range(4, 15)
+WORDS = range(3, 15)
 START_CHARACTERS = 1_500
 NEIGHBOURHOODS = ((1, 4), (4, 40), (40, 200))
 """Ranks from which a sentence's neighbours are drawn, one from each."""
@@ -36,8 +36,8 @@ def from_scores(rows: Sequence[Example]) -> list[Example]:
 
 
 def from_cosine(first: str, second: str, cosine: float) -> Example:
-    """Turn a pair into a paraphrase, as likely as its cosine is high: one half at 0.46."""
-    return Example((first, second), _logistic(14.0 * (cosine - 0.46)))
+    """Turn a pair into a paraphrase, as likely as its cosine is high: one half at 0.42."""
+    return Example((first, second), _logistic(14.0 * (cosine - 0.42)))
 
 
 def short_sentences(corpora: Sequence[Corpus], seed: int) -> list[str]:

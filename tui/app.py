@@ -33,6 +33,7 @@ class NlpTui(App[None]):
         dtype: str = "auto",
         engine: Engine | None = None,
         restore: bool = True,
+        offline: bool = False,
     ) -> None:
         """Prepare the app.
 
@@ -43,12 +44,14 @@ class NlpTui(App[None]):
             dtype: auto, float32, float16 or bfloat16.
             engine: stands in for the engine process in tests.
             restore: show the last conversation again, unless there is a first prompt.
+            offline: open no connection, whatever is asked for.
         """
         super().__init__()
         self._engine = engine or EngineClient()
         self._target = Target(model, device, dtype)
         self._prompt = prompt
         self._restore = restore and not prompt
+        self._offline = offline
 
     async def on_load(self) -> None:
         """Start the engine process before anything is painted: its imports take the longest."""
@@ -68,10 +71,26 @@ class NlpTui(App[None]):
         if screen is None:
             screen = LabScreen(self._engine, device=self._target.device, dtype=self._target.dtype)
             self.install_screen(screen, "lab")
+        if isinstance(self.screen, MainScreen):
+            screen.run_on(self.screen.target.device)
         if self.screen is not screen:
             await self.push_screen(screen)
         if lab or screen.pane is None:
             await screen.show(lab or "fill")
+
+    async def action_open_models(self) -> None:
+        """Show every model of this machine."""
+        from tui.models_screen import ModelsScreen  # the list and downloads, which the first frame does without
+
+        main = self.screen
+        if not isinstance(main, MainScreen):
+            return
+        screen = next((one for one in self._installed_screens.values() if isinstance(one, ModelsScreen)), None)
+        if screen is None:
+            screen = ModelsScreen(main, forbid_network=self._offline)
+            self.install_screen(screen, "models")
+        await self.push_screen(screen)
+        screen.begin()
 
     def action_take(self, thing: str) -> None:
         """Copy something of the main screen; `thing` names a member of `take_away.Thing`."""
@@ -86,6 +105,17 @@ class NlpTui(App[None]):
 
         if isinstance(self.screen, MainScreen):
             show_branches(self.screen)
+
+    def get_css_variables(self) -> dict[str, str]:
+        """The theme's colours and that of the frame that has the focus, made readable where the ground is light."""
+        variables = super().get_css_variables()
+        variables["focus-frame"] = variables["accent"]
+        theme = self.current_theme
+        if not theme.dark and not theme.ansi:
+            from tui.contrast import readable  # only the light themes need it
+
+            variables = self.theme_variables = readable(variables)
+        return variables
 
     def get_default_screen(self) -> MainScreen:
         """The one main screen."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from rich.cells import cell_len, set_cell_size
 from textual.content import Content
 
-from core.text import visible
+from core.text import visible, visible_alone
 
 FULL, EMPTY = "█", "░"
 
@@ -27,7 +27,7 @@ def percent(probability: float) -> str:
 
 def fit(text: str, cells: int) -> str:
     """A text made safe to show and exactly `cells` cells wide, cut with … where it is longer."""
-    shown = visible(text)
+    shown = visible_alone(text)
     return set_cell_size(shown, cells) if cell_len(shown) <= cells else set_cell_size(shown, cells - 1) + "…"
 
 

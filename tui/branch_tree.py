@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from core.text import visible
+from core.text import token_label
 from tui.runs import KeptRun
 
 _GUIDES_SHOWN = 8
@@ -167,11 +167,9 @@ def _departure(kept: Sequence[KeptRun], place: int) -> str:
     run = kept[place]
     if _writes_on(kept, place):
         return "writes on"
-    new = _shown(_taken(kept, place).text)
+    new = token_label(_taken(kept, place).text)
     if run.branch_at < 0:
         return f"prompt {run.branch_at}: → {new}"
-    return f"{run.branch_at + 1}: {_shown(kept[run.parent].steps[run.parent_sequence][run.branch_at].text)} → {new}"
-
-
-def _shown(text: str) -> str:
-    return visible(text.replace(" ", "·").replace("\n", "↵")) or "∅"
+    return (
+        f"{run.branch_at + 1}: {token_label(kept[run.parent].steps[run.parent_sequence][run.branch_at].text)} → {new}"
+    )

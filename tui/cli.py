@@ -12,7 +12,6 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import NoReturn
 
 from core.errors import EngineError, InputError, SettingError
 from core.registry import DEFAULT_GENERATOR, DEFAULT_PARAPHRASER
@@ -42,19 +41,23 @@ EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PIPE_CLOSED = 1, 130, 141
 class _Version(argparse.Action):
     """Prints the version; looks it up only then."""
 
-    def __call__(self, *_: object) -> NoReturn:
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from importlib.metadata import version  # costs more than the rest of the parser
 
         print(f"nlp-tui {version('nlp-tui')}")
-        sys.exit(0)
+        parser.exit()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command, or the app when none is named; returns the exit code."""
+    is_heard = _open_streams()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    options = build_parser().parse_args(arguments)
+    options = argparse.Namespace(command="nlp-tui", debug=False)
     try:
+        options = build_parser().parse_args(arguments)
+        if not is_heard:
+            raise EngineError("standard output is closed", "let it go somewhere, for example > FILE")
         status: int = options.run(options)
         sys.stdout.flush()
         return status
@@ -75,6 +78,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(visible(f"error: {options.command} failed: {what}. hint: --debug shows where"), file=sys.stderr)
         _drop_output()
         return EXIT_FAILED
+
+
+def _open_streams() -> bool:
+    """Put nothing in the place of standard streams that are closed, lest a pipe to the engine takes their numbers.
+
+    Returns:
+        Whether standard output was open.
+    """
+    is_heard = sys.stdout is not None
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  for as long as the process
+    return is_heard
 
 
 def _drop_output() -> None:
@@ -142,6 +158,7 @@ def _run_app(options: argparse.Namespace) -> int:
         device=options.device,
         dtype=options.dtype,
         restore=not options.new,
+        offline=options.offline,
     )
     app.run()
     return app.return_code or 0

@@ -61,6 +61,7 @@ class MainCommands(_Commands):
         yield "Conversations…", "List, search, open and delete them (ctrl+l)", screen.action_show_conversations
         yield "New conversation", "This one stays in the list (ctrl+t)", screen.action_new_conversation
         yield "Tokens: switch view", "Both, the generator's, BERT's, special tokens", screen.tokens.action_switch
+        yield "Models…", "Use, download, verify, delete them (F8)", partial(_open_models, self.app)
         for preset in PRESETS:
             yield f"Sampling: {preset}", "Use these settings", partial(screen.sampling.use_preset, preset)
         for model, note in _causal_models():
@@ -96,6 +97,10 @@ def _causal_models() -> Iterator[tuple[str, str]]:
 
 def _open_lab(app: App[object], lab: str) -> None:
     app.call_later(app.run_action, f"open_lab('{lab}')")
+
+
+def _open_models(app: App[object]) -> None:
+    app.call_later(app.run_action, "open_models")
 
 
 def _use_model(screen: MainScreen, name: str) -> None:

@@ -15,9 +15,9 @@ from tui.runs import KeptRun
 
 if TYPE_CHECKING:
     from core.sessions import ConversationFile, Place
-    from tui.panes.conversation import Turn
     from tui.restoring import Restored
     from tui.screen import MainScreen
+    from tui.turn import Turn
 
 # Reading and writing files is imported where it is done: the first frame needs neither.
 

@@ -21,6 +21,7 @@ from textual.widgets.option_list import Option
 from core.conversation_list import Summary, bring_back, conversation_paths, move_to_trash, summary_of
 from core.errors import EngineError
 from core.text import visible
+from tui.fields import Field
 
 PROBLEMS_SHOWN = 3
 """How many files that cannot be used are named."""
@@ -57,7 +58,7 @@ class ConversationsDialog(ModalScreen[Path | None]):
     def compose(self) -> ComposeResult:
         """What to search for, the list, what was done, and the keys."""
         with Vertical(classes="dialog"):
-            yield Input(placeholder="Type to search titles and texts", compact=True)
+            yield Field(placeholder="Type to search titles and texts", compact=True)
             yield OptionList(compact=True)
             yield Static("reading…", id="conversations-note")
             yield Static("", id="conversations-problems")

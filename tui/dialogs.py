@@ -13,6 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from core.text import visible
+from tui.fields import Field
 
 KEYS_HELP = """\
 ## Keys
@@ -28,6 +29,7 @@ KEYS_HELP = """\
 | ctrl+t | new conversation |
 | F2 F3 F4 F5 | conversation, tokens, sampling, similarity |
 | F6 | the lab: fill masks, sentiment, attention and more; F7, F8 step through it |
+| F8 | models: use, download, verify, delete |
 | Tab, shift+Tab | next, previous field |
 | ctrl+p | every command: models, presets, theme, screenshot |
 | ctrl+q | quit |
@@ -87,7 +89,7 @@ class NameDialog(ModalScreen[str]):
         """The question over an input."""
         with Vertical(classes="dialog -small"):
             yield Static(Content(self._question))
-            yield Input(placeholder=self._placeholder)
+            yield Field(placeholder=self._placeholder)
 
     @on(Input.Submitted)
     def _answer(self, event: Input.Submitted) -> None:

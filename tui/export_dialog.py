@@ -21,6 +21,7 @@ from textual.widgets import Input, Static
 from core.errors import EngineError
 from core.text import visible
 from tui.dialogs import ChoiceDialog
+from tui.fields import Field
 
 
 class Format(StrEnum):
@@ -79,7 +80,7 @@ def _write_new(path: Path, content: bytes) -> None:
             raise
 
 
-class NameField(Input):
+class NameField(Field):
     """The file's name; up and down change what is written."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

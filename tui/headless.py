@@ -122,11 +122,12 @@ def tokens(text: str, tokenizer_name: str, as_json: bool) -> int:
     """`nlp-tui tokens`: needs no engine."""
     tokenizer = TextTokenizer.from_folder(tokenizer_name, tokenizer_folder(tokenizer_name))
     pieces = tokenizer.pieces(text)
-    ids = [piece.id for piece in pieces]
+    ids, notes = [piece.id for piece in pieces], tokenizer.notes(text)
     if as_json:
         for piece in pieces:
             print_json(asdict(piece))
-        print_json({"ids": ids, "decoded": tokenizer.decode(ids), "count": len(ids)})
+        told = {"notes": notes} if notes else {}
+        print_json({"ids": ids, "decoded": tokenizer.decode(ids), "count": len(ids), **told})
         return 0
     print(f"{'index':>5} {'id':>6}  {'token':<20} {'text':<20} {'bytes':<16} span")
     for piece in pieces:
@@ -134,7 +135,10 @@ def tokens(text: str, tokenizer_name: str, as_json: bool) -> int:
         note += f" {text[piece.start : piece.end]} {piece.part}/{piece.parts}" if piece.parts > 1 else ""
         row = f"{piece.token:<20} {piece.text!r:<20} {piece.bytes:<16} {piece.start}-{piece.end}{note}"
         print(visible(f"{piece.index:>5} {piece.id:>6}  {row}"))
-    print(visible(f"{len(ids)} tokens ({tokenizer.scheme}), decoded: {tokenizer.decode(ids)}"))
+    count = f"{len(ids)} token{'' if len(ids) == 1 else 's'}"
+    print(visible(f"{count} ({tokenizer.scheme}), decoded: {tokenizer.decode(ids)}"))
+    for note in notes:
+        say(f"note: {tokenizer.name}: {note}")
     return 0
 
 

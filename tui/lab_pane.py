@@ -18,6 +18,7 @@ from textual.widgets import Input, Label, Static
 
 from core.errors import EngineError
 from core.text import visible
+from tui.fields import Field
 
 if TYPE_CHECKING:
     from core.lab.catalogue import Answer, Question
@@ -65,7 +66,7 @@ class LabPane(Vertical):
         for name, default in self.MODELS.items():
             with Horizontal(classes="lab-model"):
                 yield Label(name)
-                yield Input(default, id=f"{self.LAB}-{name.replace(' ', '-')}", classes="lab-model-name", compact=True)
+                yield Field(default, id=f"{self.LAB}-{name.replace(' ', '-')}", classes="lab-model-name", compact=True)
         yield from self.compose_body()
         yield Static("", classes="lab-note")
 

@@ -75,6 +75,10 @@ class LabScreen(Screen[None]):
         if self.pane is not None:
             self.call_after_refresh(self.pane.first_field().focus)
 
+    def run_on(self, device: str) -> None:
+        """Have questions answered on another device from now on."""
+        self._device = device
+
     def on_resize(self, event: events.Resize) -> None:
         """Give the list less room on a small terminal."""
         self.set_class(event.size.width < NARROW_COLUMNS, "-narrow")

@@ -47,7 +47,8 @@ class LiveTokens:
         self._screen.workers.cancel_group(self._screen, "live-tokens")
         if len(text) < LONG_TEXT:
             for view, tokenizer in self._tokenizers.items():
-                self._screen.tokens.show(view, tokenizer.name, tokenizer.scheme, tokenizer.pieces(text), text)
+                pieces, notes = tokenizer.pieces(text), tokenizer.notes(text)
+                self._screen.tokens.show(view, tokenizer.name, tokenizer.scheme, pieces, text, notes)
         else:
             self._screen.run_worker(self._show_later(text), exclusive=True, group="live-tokens", exit_on_error=False)
 
@@ -55,7 +56,8 @@ class LiveTokens:
         await asyncio.sleep(PAUSE_S)
         for view, tokenizer in self._tokenizers.items():
             pieces = await asyncio.to_thread(tokenizer.pieces, text)
-            self._screen.tokens.show(view, tokenizer.name, tokenizer.scheme, pieces, text)
+            notes = await asyncio.to_thread(tokenizer.notes, text)
+            self._screen.tokens.show(view, tokenizer.name, tokenizer.scheme, pieces, text, notes)
 
     async def _read_tokenizers(self, model: str) -> None:
         from core.tokenization import TextTokenizer  # comes after the first frame

@@ -23,6 +23,7 @@ from core.trash import bring_back, empty_trash, folder_bytes, move_to_trash, tra
 from core.verifying import FileState, check_files
 from tui.headless import EXIT_INTERRUPTED, print_json, say
 from tui.model_options import NEED_NAME
+from tui.transfer_text import transfer_text
 
 EXIT_DECLINED = 1
 
@@ -147,7 +148,7 @@ class _Progress:
         """Show one event."""
         match event:
             case Transferring() if self._live:
-                self._show(_transfer_line(event))
+                self._show(f"[{event.number}/{event.count}] {event.file}: {transfer_text(event)}")
             case Verifying() if self._live:
                 self._show(f"[{event.number}/{event.count}] {event.file}: comparing its hash with the hub's")
             case Verifying():
@@ -163,20 +164,6 @@ class _Progress:
         if self._live:
             sys.stderr.write(f"\r\x1b[K{visible(line)}")
             sys.stderr.flush()
-
-
-def _transfer_line(event: Transferring) -> str:
-    share = event.done_bytes / event.total_bytes if event.total_bytes else 1.0
-    left = "" if event.eta_s is None else f", {_duration(event.eta_s)} left"
-    speed = f", {size_text(round(event.bytes_per_s))}/s" if event.bytes_per_s else ""
-    size = f"{size_text(event.done_bytes)} of {size_text(event.total_bytes)}"
-    return f"[{event.number}/{event.count}] {event.file}: {share:.0%}, {size}{speed}{left}"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 _KINDS = {Transferring: "progress", Paused: "pause", Verifying: "verify", Fetched: "done"}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.widgets import Input
 
 from core.errors import SettingError
+from tui.fields import Field
 
 
-class NumberField(Input):
+class NumberField(Field):
     """One number between two bounds."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -10,7 +10,7 @@ import secrets
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 from core.errors import EngineError, InputError, SettingError
 from core.records import ChatMode
@@ -40,9 +40,27 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the error and exit with 2."""
-        hint = "" if "hint: " in message else f". hint: see {self.prog} --help"
+        advice = f"see {self.prog} --help"
+        if message.endswith("expected one argument"):
+            advice += "; a value that begins with - needs a =, as in --option=-value"
+        elif message.startswith("unrecognized arguments: -"):
+            advice += "; a text that begins with - comes after --"
+        hint = "" if "hint: " in message else f". hint: {advice}"
         print(visible(f"error: {message}{hint}"), file=sys.stderr)
         sys.exit(EXIT_USAGE)
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """Leave once what was printed has gone where it should."""
+        sys.stdout.flush()
+        super().exit(status, message)
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        """Take `--` for a value after an option's `=`; argparse would drop it and hand on an empty list."""
+        if action.option_strings and action.nargs is None and arg_strings == ["--"]:
+            value = self._get_value(action, "--")
+            self._check_value(action, value)
+            return value
+        return super()._get_values(action, arg_strings)
 
 
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
@@ -174,6 +192,8 @@ def read_text(options: argparse.Namespace, what: str) -> str:
     if options.file is None and options.text != "-":
         return check_not_empty(check_encodable(options.text, f"the {what}"), f"the {what}")
     source = "standard input" if options.file is None else options.file
+    if not source:
+        raise InputError("the name of the file is empty", "give its path")
     try:
         raw = sys.stdin.buffer.read() if options.file is None else Path(options.file).read_bytes()
         text = raw.decode("utf-8-sig")

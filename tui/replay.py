@@ -82,6 +82,8 @@ def replay(path: str, as_json: bool) -> int:
 
 
 def _read(path: str) -> list[LoggedRun]:
+    if not path:
+        raise InputError("the name of the file is empty", "give its path")
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

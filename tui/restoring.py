@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from core.protocol import BeamsAdvanced, Event, SequenceDone
 from core.sampling_params import describe_way
 from core.saved_runs import SavedConversation, SavedRun
-from tui.panes.conversation import Turn, describe_ending
 from tui.runs import KeptRun
+from tui.sequence_columns import Tally
+from tui.turn import Turn
 
 FIRST_TURNS, PAGE_TURNS = 20, 50
 """How many turns are shown at first, and how many more come at once."""
@@ -72,20 +73,25 @@ class Restored:
             return
         events = {number: self.saved.events(self.saved.runs[number]) for number in self._unread[turn]}
         del self._unread[turn]
-        outputs = [""]
+        before = after = ""
+        added = [""]
+        tallies = [Tally()]
         retuned_at: list[list[int]] = []
         note = ""
         for number, told in events.items():
             run = self.kept[number]
             for event in told:
                 run.take(event)
-            before = outputs[0]
+            before = after
+            retuned_at = [lengths[:1] * len(run.steps) for lengths in retuned_at]
             for index, _ in run.retunes:
                 lengths = (len("".join(step.text for step in steps[:index])) for steps in run.steps)
                 retuned_at.append([len(before) + length for length in lengths])
-            outputs = [before + text for text in _texts(run, told)]
+            added = _texts(run, told)
+            after = before + added[0]
+            tallies = [run.tally(sequence) for sequence in range(len(run.steps))]
             note = f"{_ending(run)} · {describe_way(run.params)}"
-        self.turns[turn].recall(outputs, retuned_at, note)
+        self.turns[turn].recall(before, added, tallies, retuned_at, note)
 
 
 def _kept_run(run: SavedRun, turn: Turn, before: int) -> KeptRun:
@@ -110,7 +116,8 @@ def _texts(run: KeptRun, events: Sequence[Event]) -> list[str]:
     for event in events:
         match event:
             case BeamsAdvanced():
-                texts[0] = event.beams[0].text
+                for sequence, beam in enumerate(event.beams[: len(texts)]):
+                    texts[sequence] = beam.text
             case SequenceDone():
                 texts[event.sequence] = event.text
     return texts
@@ -118,6 +125,6 @@ def _texts(run: KeptRun, events: Sequence[Event]) -> list[str]:
 
 def _ending(run: KeptRun) -> str:
     if len(run.ends) == len(run.steps):
-        return describe_ending(run.ends[-1].finish_reason, run.ends[-1].stats)
+        return run.ending()
     count = sum(map(len, run.steps))
     return f"{count} token{'' if count == 1 else 's'} · cut short when the app or its engine ended, ctrl+n writes on"

@@ -17,10 +17,14 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 
-from core.text import visible
+from core.text import token_label
+from tui.bars import fit
 from tui.wrapped import WrappedView
 
 LEVELS = "▁▂▃▄▅▆▇█"
+
+BITS_A_STEP = 2
+"""How many bits of surprisal each level stands for; the last one for all that is more."""
 
 
 class Lens(StrEnum):
@@ -63,7 +67,7 @@ class RibbonToken:
         """How remarkable it is, 0–7."""
         match lens:
             case Lens.SURPRISAL:
-                value = self.surprisal / 2
+                value = self.surprisal / BITS_A_STEP
             case Lens.PROBABILITY:
                 value = 8 * (1 - self.prob)
             case Lens.RANK:
@@ -79,7 +83,7 @@ def surprisal_line(tokens: Sequence[RibbonToken], cells: int) -> str:
         return ""
     count = min(cells, len(tokens))
     stretches = [tokens[len(tokens) * i // count : len(tokens) * (i + 1) // count] for i in range(count)]
-    return "".join(LEVELS[min(7, int(fmean(token.surprisal for token in part) / 2))] for part in stretches)
+    return "".join(LEVELS[min(7, int(fmean(token.surprisal for token in part) / BITS_A_STEP))] for part in stretches)
 
 
 class RibbonView(WrappedView):
@@ -183,6 +187,10 @@ class RibbonView(WrappedView):
 
     def _segment(self, index: int, row: int, base: Style) -> Segment:
         token, (label, width) = self._tokens[index], self.labels[index]
+        room = self.scrollable_content_region.width
+        if width > room:
+            width = room
+            label = fit(label, width)
         level = token.level(self.lens)
         if row == 1:
             mark = LEVELS[level] if token.rank else " "
@@ -195,6 +203,4 @@ class RibbonView(WrappedView):
 
 
 def _label(token: RibbonToken) -> str:
-    text = token.text.replace("\n", "↵")
-    sign = "⟲" if token.retuned else ""
-    return sign + (visible(text) or "∅")
+    return ("⟲" if token.retuned else "") + token_label(token.text, space=" ")

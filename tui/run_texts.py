@@ -12,6 +12,7 @@ from core.records import StepRecord, describe_precision
 from core.run_log import event_line
 from core.sampling_params import SamplingParams
 from core.text import visible
+from tui.run_numbers import choice_line, loop_line, speed_line
 from tui.runs import KeptRun
 
 _COLUMNS = ("index", "id", "token", "prob", "rank", "entropy_bits", "drawn_with", "kept")
@@ -53,10 +54,8 @@ def markdown(run: KeptRun, number: int) -> str:
     several = len(run.steps) > 1
     for sequence, steps in enumerate(run.steps):
         name = f" {sequence + 1}" if several else ""
-        ends = [end for end in run.ends if end.sequence == sequence]
         parts += [f"## Output{name}", _block(output_text(run, sequence))]
-        if ends:
-            parts.append(f"Ended by {ends[0].finish_reason}; perplexity {ends[0].stats.perplexity:.2f}.")
+        parts += [numbers for numbers in (_numbers(run, sequence),) if numbers]
         parts += [f"## Tokens{name}", _table(steps)]
     return "\n\n".join(parts) + "\n"
 
@@ -90,6 +89,16 @@ def _settings(params: SamplingParams) -> str:
     told = {name: getattr(params, name) for name in names if getattr(params, name) != getattr(defaults, name)}
     rest = "" if len(told) == len(names) else "\n- everything else: the defaults of nlp-tui"
     return "\n".join(f"- {name}: {_code(repr(value))}" for name, value in {**told, "seed": params.seed}.items()) + rest
+
+
+def _numbers(run: KeptRun, sequence: int) -> str:
+    """The numbers of a sequence as a list; empty where nothing came."""
+    steps = run.steps[sequence]
+    ends = [end for end in run.ends if end.sequence == sequence]
+    lines = [f"Ended by {end.finish_reason}" for end in ends] + [speed_line(end.stats) for end in ends]
+    if steps:
+        lines += [choice_line(steps), loop_line([step.id for step in steps], run.params_at(len(steps) - 1))]
+    return "\n".join(f"- {line}" for line in lines if line)
 
 
 def _table(steps: list[StepRecord]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -24,7 +25,9 @@ from core.records import Candidate, Exchange, ModelInfo, StepRecord
 from core.sampling_params import SamplingParams, describe_way
 from tui.chat import BREAK, ids_to_go_on, root_of, text_before, thread
 from tui.dialogs import ChoiceDialog
-from tui.panes.conversation import Turn, describe_ending
+from tui.run_numbers import in_a_loop
+from tui.sequence_columns import Tally
+from tui.turn import Turn, describe_endings, why_ended
 
 if TYPE_CHECKING:
     from tui.screen import MainScreen
@@ -87,6 +90,20 @@ class KeptRun:
                 self.retunes.append((event.index, event.params))
             case SequenceDone():
                 self.ends.append(event)
+
+    def tally(self, sequence: int) -> Tally:
+        """What its records say of one of its sequences."""
+        steps = self.steps[sequence]
+        circles = " · ⟳ in circles" if in_a_loop([step.id for step in steps]) else ""
+        ended = [why_ended(end.finish_reason, end.stats) + circles for end in self.ends if end.sequence == sequence]
+        return Tally(math.fsum(step.logprob for step in steps), len(steps), ending="".join(ended))
+
+    def ending(self) -> str:
+        """Why it ended, and what can be done then."""
+        ends = sorted(self.ends, key=lambda end: end.sequence)
+        circles = any(in_a_loop([step.id for step in steps]) for steps in self.steps)
+        hint = " · ⟳ goes in circles, F9 says what helps" if circles else ""
+        return describe_endings([(end.finish_reason, end.stats) for end in ends]) + hint
 
     def params_at(self, index: int) -> SamplingParams:
         """The settings that chose new token `index`."""
@@ -262,7 +279,7 @@ class Runs:
                     step, count, now = event.step, count + 1, time.monotonic()
                     first_s = first_s or step.elapsed_s
                     if params.num_beams == 1:  # a beam search has shown its text already
-                        turn.append(step.sequence, step.text)
+                        turn.append(step.sequence, step.text, step.logprob)
                     if now - shown_s >= SPEED_S:
                         shown_s = now
                         rate = (count - 1) / (step.elapsed_s - first_s) if step.elapsed_s > first_s else 0.0
@@ -270,10 +287,10 @@ class Runs:
                 case Retuned() if kept is not None:
                     turn.mark_retune()
                 case BeamsAdvanced():
-                    turn.finish(0, event.beams[0].text)
-                    turn.note(f"{describe_way(params)}, best log-probability {event.beams[0].score:.2f}")
+                    note = f"{describe_way(params)}, best log-probability {event.beams[0].score:.2f}"
+                    turn.show_beams(event.beams, event.index + 1, note)
                 case SequenceDone() if kept is not None:
-                    turn.finish(event.sequence, event.text)
+                    turn.finish(event.sequence, event.text, kept.tally(event.sequence))
         self._conclude(turn, kept)
 
     def _keep(self, event: RunStarted, turn: Turn, departure: Departure) -> KeptRun:
@@ -299,7 +316,7 @@ class Runs:
         end = kept.ends[-1]
         screen.show_speed(end.stats.tokens_per_s, end.stats.ttft_s)
         screen.status.context = f"{end.stats.context_used:,} / {end.stats.n_positions:,}"
-        turn.note(f"{describe_ending(end.finish_reason, end.stats)} · {describe_way(kept.params)}")
+        turn.note(f"{kept.ending()} · {describe_way(kept.params)}")
 
     async def _offer_truncation(self, error: PromptTooLongError, prompt: str, turn: Turn, departure: Departure) -> None:
         screen = self._screen

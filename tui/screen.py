@@ -16,9 +16,9 @@ from textual.widgets import Footer, Tab, Tabs
 
 from core.client import Engine, Reply
 from core.errors import EngineError, EngineStoppedError
-from core.protocol import Compare, Compared, Load, Loaded, Progress
+from core.protocol import Load, Loaded, Progress
 from core.records import ModelInfo
-from core.registry import DEFAULT_PARAPHRASER
+from tui.comparing import Comparing
 from tui.conversations import Conversations
 from tui.dialogs import HelpDialog
 from tui.live_candidates import LiveCandidates
@@ -74,6 +74,7 @@ class MainScreen(Screen[None]):
         Binding("f7", "show_candidates", "Candidates", tooltip="What may come next, and why", priority=True),
         Binding("f9", "show_ribbon", "X-ray", tooltip="The last run, token by token", priority=True),
         Binding("f6", "app.open_lab", "Lab", tooltip="Fill masks, sentiment, attention and more", priority=True),
+        Binding("f8", "app.open_models", "Models", tooltip="Every model: use, download, verify, delete", priority=True),
         Binding("ctrl+r", "run_again", "Again", tooltip="Run the last prompt again", priority=True),
         Binding("ctrl+n", "continue_run", "Continue", tooltip="Let the model write on", priority=True),
         Binding("ctrl+l", "show_conversations", "Conversations", show=False, priority=True),
@@ -108,6 +109,7 @@ class MainScreen(Screen[None]):
         self._live_tokens = LiveTokens(self)
         self._live_candidates = LiveCandidates(self, engine)
         self.xray = Xray(self, engine, self._live_candidates)
+        self._comparing = Comparing(self, engine)
 
     def compose(self) -> ComposeResult:
         """All panes; the style sheet arranges them."""
@@ -298,7 +300,7 @@ class MainScreen(Screen[None]):
     @on(SimilarityPane.CompareRequested)
     def _start_comparison(self, event: SimilarityPane.CompareRequested) -> None:
         event.stop()
-        self.compare(event.first, event.second)
+        self._comparing.start(event.first, event.second)
 
     # -- work with the engine -----------------------------------------------------------------------------------------
 
@@ -322,20 +324,6 @@ class MainScreen(Screen[None]):
             self.say_failure(error)
             if isinstance(error, EngineStoppedError):
                 self.restart_engine()
-
-    @work(exclusive=True, group="compare", exit_on_error=False)
-    async def compare(self, first: str, second: str) -> None:
-        """Compare two sentences."""
-        self.similarity.show_note("comparing…")
-        try:
-            reply = await self._engine.send(Compare(0, DEFAULT_PARAPHRASER, first, second))
-            async for event in reply:
-                if isinstance(event, Progress):
-                    self.similarity.show_note(f"{DEFAULT_PARAPHRASER}: {event.stage}, {event.fraction:.0%}")
-                elif isinstance(event, Compared):
-                    self.similarity.show_answer(event.similarity)
-        except EngineError as error:
-            self.similarity.show_note(str(error), failed=True)
 
     # -- helpers ------------------------------------------------------------------------------------------------------
 
@@ -362,5 +350,5 @@ class MainScreen(Screen[None]):
 
     def say_failure(self, error: EngineError) -> None:
         """Say in the status line what went wrong."""
-        self.status.failed = True
+        self.status.failed, self.status.hint = True, error.hint
         self.status.state = error.message

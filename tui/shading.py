@@ -8,7 +8,7 @@ from __future__ import annotations
 from rich.cells import cell_len, set_cell_size
 
 from core.lab.attention import MEAN_OF_HEADS, Attention
-from core.text import visible
+from core.text import token_label, visible
 
 SHADES: tuple[tuple[float, str], ...] = ((0.5, "█"), (0.25, "▓"), (0.1, "▒"), (0.02, "░"))
 """From which weight on a cell has which shade; below the last it is blank."""
@@ -19,8 +19,6 @@ FUTURE = "·"
 
 LABEL_CELLS = 10
 """How wide the tokens stand before their rows at least."""
-
-_MARKS = str.maketrans({"\n": "↵", "\t": "⇥"})
 
 
 def shade(weight: float) -> str:
@@ -33,9 +31,15 @@ def fitted(text: str, cells: int) -> str:
     return set_cell_size(text, cells) if cell_len(text) <= cells else set_cell_size(text, cells - 1) + "…"
 
 
+def name(text: str) -> str:
+    """A token as it is shown where spaces do not count, safe for a terminal."""
+    bare = text.strip(" ")
+    return token_label(bare, space=" ") if bare or not text else "␠"
+
+
 def names(attention: Attention) -> list[str]:
-    """The tokens as they are shown, safe for a terminal."""
-    return [visible(token.text.strip(" ").translate(_MARKS)) or "␠" for token in attention.tokens]
+    """The tokens as they are shown."""
+    return [name(token.text) for token in attention.tokens]
 
 
 def label_cells(shown: list[str]) -> int:

@@ -21,9 +21,9 @@ from tui.branch_tree import Node, branch_tree, tree_members
 from tui.branches import BranchesDialog
 from tui.clipboard import copy
 from tui.export_dialog import ExportDialog, Format
-from tui.panes.conversation import Turn
 from tui.run_texts import json_lines, markdown, output_text, token_table
 from tui.runs import KeptRun
+from tui.turn import Turn
 
 if TYPE_CHECKING:
     from tui.screen import MainScreen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -12,10 +12,9 @@ from textual.message import Message
 from textual.strip import Strip
 
 from core.records import TokenPiece
-from core.text import visible
+from core.text import token_label, visible, visible_alone
+from tui.bars import fit
 from tui.wrapped import WrappedView
-
-_MARKS = str.maketrans({" ": "·", "\n": "↵", "\t": "⇥"})
 
 
 def chip_label(piece: TokenPiece, source: str) -> str:
@@ -29,10 +28,10 @@ def chip_label(piece: TokenPiece, source: str) -> str:
         return f"{piece.token} {visible(piece.text)}"
     whole_character = source[piece.start : piece.end].strip()
     if piece.parts > 1 and "\\x" in piece.text:
-        return f"{visible(whole_character)} {piece.part}/{piece.parts}"
+        return f"{visible_alone(whole_character)} {piece.part}/{piece.parts}"
     if piece.token.startswith("##") and not piece.special:
-        return visible(piece.token)
-    return visible(piece.text.translate(_MARKS)) or "∅"
+        return visible_alone(piece.token)
+    return token_label(piece.text)
 
 
 class TokenView(WrappedView):
@@ -124,13 +123,14 @@ class TokenView(WrappedView):
 
     def _chip(self, index: int, row: int) -> Segment:
         piece, (label, width) = self._pieces[index], self.labels[index]
+        width = min(width, self.scrollable_content_region.width)
         if row == 1:
             return Segment(str(piece.id).ljust(width - 1), self.get_component_rich_style("token--id"))
         kind = "unknown" if piece.unknown else "special" if piece.special else "odd" if index % 2 else "even"
         style = self.get_component_rich_style(f"token--{kind}")
         if index == self.cursor and self.has_focus:
             style += self.get_component_rich_style("token--cursor") + Style(underline=True)
-        return Segment(set_cell_size(label, width - 1), style)
+        return Segment(fit(label, width - 1), style)
 
     def _at_cursor(self) -> TokenPiece | None:
         return self._pieces[self.cursor] if self._pieces else None

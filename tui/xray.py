@@ -86,7 +86,8 @@ class Xray:
             title += f", sequence {sequence + 1} of {len(run.steps)}"
         ends = [end for end in run.ends if end.sequence == sequence]
         tokens = [*_prompt_tokens(run, scores), *_new_tokens(run, run.steps[sequence])]
-        self._screen.ribbon.show_run(title, tokens, ends[0].stats if ends else None, cursor=cursor)
+        params = run.params_at(max(0, len(run.steps[sequence]) - 1))
+        self._screen.ribbon.show_run(title, tokens, ends[0].stats if ends else None, params, cursor=cursor)
         if scores is None:
             self._screen.run_worker(self._score(run), group="score", exclusive=True, exit_on_error=False)
 

@@ -24,7 +24,7 @@ class EvaluationTask(StrEnum):
 
 DEFAULT_MODELS = {
     EvaluationTask.SIMILAR: "starter/mrpc",
-    EvaluationTask.SENTIMENT: "starter/sst2",
+    EvaluationTask.SENTIMENT: "starter/distilbert-sst2",
     EvaluationTask.FILL: "starter/bert",
     EvaluationTask.LM: "starter/gpt2",
 }

@@ -61,6 +61,12 @@ WRONG_USE: dict[str, tuple[tuple[str, ...], bytes, str]] = {
     "undecodable sentence": (("similar", UNDECODABLE, "a"), b"", "sentence A is not valid UTF-8"),
     "lone surrogate in stdin": (("generate", "-"), b"ab\xed\xa0\x80", "is not valid UTF-8 (byte 3)"),
     "lone surrogate in a file": (("tokens", "--file", "surrogate"), b"", "surrogate is not valid UTF-8 (byte 3)"),
+    "two dashes for a number": (("generate", "a", "--temperature=--"), b"", "temperature must be a number, got '--'"),
+    "two dashes for a choice": (("generate", "a", "--dtype=--"), b"", "invalid choice: '--'"),
+    "a value like an option": (("generate", "a", "--stop-string", "-x"), b"", "needs a =, as in --option=-value"),
+    "a text like an option": (("generate", "-x"), b"", "a text that begins with - comes after --"),
+    "a file without a name": (("tokens", "--file", ""), b"", "the name of the file is empty"),
+    "a record without a name": (("replay", ""), b"", "the name of the file is empty"),
     "the app in a pipe": ((), b"", "the app needs a terminal"),
 }
 
@@ -81,6 +87,8 @@ FAILED: dict[str, tuple[tuple[str, ...], str]] = {
     "missing file": (("tokens", "--file", "missing"), "missing cannot be read: No such file or directory"),
     "missing file with an escape": (("tokens", "--file", "a\x1b[31m"), "a␛[31m cannot be read"),
     "undecodable file name": (("tokens", "--file", UNDECODABLE), "cannot be read: No such file"),
+    "two dashes for a file": (("tokens", "--file=--"), "-- cannot be read: No such file"),
+    "two dashes for a model": (("generate", "a", "--model=--"), "model '--' is neither a folder here nor"),
     "a folder as file": (("tokens", "--file", "bare"), "bare cannot be read: Is a directory"),
     "a closed file": (("tokens", "--file", "closed"), "closed cannot be read: Permission denied"),
 }

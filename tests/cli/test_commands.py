@@ -148,6 +148,15 @@ def test_tokens_prints_a_line_a_token_and_a_summary(tmp_path: Path) -> None:
     assert summary == {"ids": [15496, 995], "decoded": "Hello world", "count": 2}
 
 
+def test_tokens_says_when_a_text_is_not_nfc_and_when_bert_takes_letters_apart(tmp_path: Path) -> None:
+    finished = run("tokens", "cafe\u0301", folder=tmp_path)
+    assert finished.stderr.startswith("note: gpt2: not NFC: é = U+0065 U+0301 (NFC: ")
+    assert "note" not in finished.stdout
+    told = run("tokens", "득템", "--tokenizer", "bert-base-uncased", "--json", folder=tmp_path)
+    assert told.stderr == ""
+    assert told.lines[-1]["notes"] == ["득템 is split into 6 jamo: ㄷㅡㄱㅌㅔㅁ"]
+
+
 def test_tokens_of_the_courses_sentence_are_berts(tmp_path: Path) -> None:
     command = ("tokens", "I love natural language processing!", "--tokenizer", "bert-base-uncased", "--json")
     *_, summary = run(*command, folder=tmp_path).lines

@@ -164,7 +164,7 @@ def test_the_starters_answer_for_every_task(tmp_path: Path) -> None:
     assert all(list(line)[:5] == CONTRACT for line in found.values())
     assert {task: line["model"] for task, line in found.items()} == {
         "similar": "starter/mrpc",
-        "sentiment": "starter/sst2",
+        "sentiment": "starter/distilbert-sst2",
         "fill": "starter/bert",
         "lm": "starter/gpt2",
     }

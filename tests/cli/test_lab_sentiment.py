@@ -45,7 +45,7 @@ def test_the_table_has_signs_and_steers_no_terminal(
     answer = Sentiment("m", 0, "not \x1b[31m", "NEGATIVE", scores, words, truncated=True)
 
     def ask(question: Question, target: headless.Target, take: Callable[[Answer], None]) -> int:
-        assert question == ReadSentiment("starter/sst2", ("not bad",), contributions=True)
+        assert question == ReadSentiment("starter/distilbert-sst2", ("not bad",), contributions=True)
         take(answer)
         return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,16 +87,72 @@ def test_twenty_recorded_runs_come_out_identical(log: Path, tmp_path: Path) -> N
     assert finished.code == 0
 
 
-@pytest.mark.parametrize("change", [{"temperature": 1.1}, {"seed": 99}, {"top_k": 3}, {"repetition_penalty": 1.2}])
-def test_a_changed_setting_or_seed_is_found(log: Path, tmp_path: Path, change: dict[str, float]) -> None:
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
-    lines = lines[: next(number for number, line in enumerate(lines) if line["type"] == "done") + 1]
-    lines[0]["params"] |= change
-    write(lines, tmp_path / "changed.jsonl")
+def runs_of(log: Path) -> list[list[dict[str, Any]]]:
+    """The lines of each run of a log."""
+    runs: list[list[dict[str, Any]]] = []
+    for line in map(json.loads, log.read_text().splitlines()):
+        if line["type"] == "run":
+            runs.append([])
+        runs[-1].append(line)
+    return runs
+
+
+def first_difference(recorded: list[dict[str, Any]], now: list[dict[str, Any]]) -> str:
+    """What `replay` must say: which token differs first, and what it was and is."""
+    pairs = zip(*([line for line in run if line["type"] == "token"] for run in (recorded, now)), strict=False)
+    places: dict[int, int] = {}
+    for old, new in pairs:
+        assert old["sequence"] == new["sequence"]
+        place = places[old["sequence"]] = places.get(old["sequence"], 0) + 1
+        where = f"token {place} of sequence {old['sequence'] + 1}"
+        if old["id"] != new["id"]:
+            was, is_ = (f"{one['text']!r} (id {one['id']}, logprob {one['logprob']:.4f})" for one in (old, new))
+            return f"{where}: {was} recorded, {is_} now"
+        for name, told in (("logprob", "logprob"), ("final_prob", "final probability")):
+            if abs(old[name] - new[name]) > 1e-4:
+                return f"{where}: {told} of {old['text']!r} is {old[name]:.6f} recorded, {new[name]:.6f} now"
+    raise AssertionError("the runs are alike")
+
+
+PLAIN, BATCH, BEAMS, BRANCH, RETUNED = 0, 11, 13, 14, 17
+"""Where the kinds of runs stand among the twenty."""
+
+
+@pytest.mark.parametrize(
+    ("number", "change"),
+    [
+        (PLAIN, {"temperature": 1.1}),
+        (PLAIN, {"seed": 99}),
+        (PLAIN, {"top_k": 3}),
+        (PLAIN, {"repetition_penalty": 1.2}),
+        (BATCH, {"seed": 99}),
+        (BEAMS, {"repetition_penalty": 1.5}),
+        (BRANCH, {"temperature": 0.3}),
+        (RETUNED, {"seed": 99}),
+    ],
+)
+def test_a_changed_setting_or_seed_is_found_at_its_first_token(
+    log: Path, gpt2_folder: Path, tmp_path: Path, number: int, change: dict[str, float]
+) -> None:
+    recorded = runs_of(log)[number]
+    request = twenty(str(gpt2_folder))[number]
+    schedule = tuple(replace(one, params=one.params.changed(**_of_all(change))) for one in request.schedule)
+    changed = replace(request, params=request.params.changed(**change), schedule=schedule)
+    now = record([changed], tmp_path / "now.jsonl")
+    for line in recorded:
+        if line["type"] == "run":
+            line["params"] |= change
+        elif line["type"] == "retuned":
+            line["params"] |= _of_all(change)
+    write(recorded, tmp_path / "changed.jsonl")
     finished = run("replay", "changed.jsonl", folder=tmp_path)
     assert finished.code == 1
-    assert "token" in finished.stdout
-    assert "recorded" in finished.stdout
+    assert finished.stdout == f"run 1: {first_difference(recorded, now)}\n"
+
+
+def _of_all(change: dict[str, float]) -> dict[str, float]:
+    """The part of a change that settings on the way share; a run draws from one seed to its end."""
+    return {name: value for name, value in change.items() if name == "seed"}
 
 
 def test_changed_weights_are_found_and_named(build_gpt2: Builder, tmp_path: Path) -> None:
@@ -103,12 +160,15 @@ def test_changed_weights_are_found_and_named(build_gpt2: Builder, tmp_path: Path
 
     folder = build_gpt2("replayed")
     record([Generate(1, str(folder), PROMPT, SamplingParams(max_new_tokens=6), trace=True)], tmp_path / "run.jsonl")
+    (recorded,) = runs_of(tmp_path / "run.jsonl")
     weights = load_file(folder / "model.safetensors")
     weights["transformer.h.1.mlp.c_fc.weight"] += 0.05 * torch.randn(32, 128)
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    request = Generate(1, str(folder), PROMPT, SamplingParams(max_new_tokens=6, seed=recorded[0]["params"]["seed"]))
+    now = record([request], tmp_path / "now.jsonl")
     finished = run("replay", "run.jsonl", folder=tmp_path)
     assert finished.code == 1
-    assert "token 1 " in finished.stdout
+    assert finished.stdout == f"run 1: {first_difference(recorded, now)}\n"
     assert "weights" in finished.stderr
 
 

@@ -9,7 +9,8 @@ import torch
 
 from core import fit, memory
 from core.errors import ModelTooLargeError
-from core.fit import RESERVE_BYTES, check_fit, count_parameters
+from core.fit import check_fit, count_parameters
+from core.memory import RESERVE_BYTES
 from core.registry import resolve
 from core.shelf import Shelf
 from core.weight_checks import check_model

@@ -15,7 +15,7 @@ from core.decoding import Decoder, PrefixCache, Retuning
 from core.errors import InputError
 from core.inspection import Context, Inspector, perplexity, score_tokens
 from core.loading import LoadedCausal
-from core.records import CutRule, StepRecord
+from core.records import Candidate, CutRule, StepRecord
 from core.sampling_params import SamplingParams
 
 PROMPT = [7454, 2402, 257]
@@ -75,6 +75,22 @@ def test_the_whole_table_equals_softmax_and_the_samplers(loaded_gpt2: LoadedCaus
     assert table.context_tokens == 3
 
 
+@given(seed=st.integers(0, 999), scale=st.sampled_from([0.0, 1e-3, 1, 3, 30, 1e4]), shift=st.floats(-500, 500))
+def test_any_probability_is_that_of_the_softmax_over_the_whole_vocabulary(
+    loaded_gpt2: LoadedCausal, seed: int, scale: float, shift: float
+) -> None:
+    logits = scale * torch.randn(50257, generator=torch.Generator().manual_seed(seed)) + shift
+    exact = torch.softmax(logits.double(), -1)
+    context = Context(logits, PROMPT)
+    for offset in (0, seed * 50):
+        rows = context.table(PARAMS, loaded_gpt2.tokenizer, torch.arange(50257), offset, 200).rows
+        assert [row.prob for row in rows] == pytest.approx([float(exact[row.id]) for row in rows], abs=1e-6)
+        totals = exact.sort(descending=True).values.cumsum(0)
+        assert [row.cumulative for row in rows] == pytest.approx(
+            [float(totals[row.rank - 1]) for row in rows], abs=1e-5
+        )
+
+
 SETTINGS = st.builds(
     SamplingParams,
     do_sample=st.sampled_from([True, True, True, False]),
@@ -104,10 +120,19 @@ def test_kept_sets_and_final_probabilities_equal_transformers_warpers(params: Sa
     assert final.tolist() == pytest.approx(expected.softmax(-1).tolist(), abs=1e-5)
 
 
-@given(offset=st.integers(0, 51_000), limit=st.integers(0, 80))
-def test_any_window_is_a_part_of_the_whole(loaded_gpt2: LoadedCausal, offset: int, limit: int) -> None:
+@pytest.fixture(scope="module")
+def whole_table(loaded_gpt2: LoadedCausal) -> tuple[Candidate, ...]:
+    """Every row of the prompt's table."""
     inspector, context = inspected(loaded_gpt2)
-    whole = inspector.table(context, PARAMS, "", 0, 50257).rows
+    return inspector.table(context, PARAMS, "", 0, 50257).rows
+
+
+@given(offset=st.integers(0, 51_000), limit=st.integers(0, 80))
+def test_any_window_is_a_part_of_the_whole(
+    loaded_gpt2: LoadedCausal, whole_table: tuple[Candidate, ...], offset: int, limit: int
+) -> None:
+    inspector, context = inspected(loaded_gpt2)
+    whole = whole_table
     assert inspector.table(context, PARAMS, "", offset, limit).rows == whole[offset : offset + limit]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from core.encoder_models import Head, load_encoder
 from core.model_facts import model_facts
 from core.registry import STARTERS, resolve
 from tests.conftest import EncoderBuilder, ignore_progress, load_causal_folder
+from tests.core.gguf_files import GgufFile, Tensor, text
 
 CARDS: dict[str, tuple[str, str]] = {
     "plain": ("---\nlicense: apache-2.0\n---\n# A", "apache-2.0"),
@@ -85,3 +87,21 @@ def test_an_odd_config_is_not_an_error(architectures: str, tmp_path: Path) -> No
     (tmp_path / "config.json").write_text(f'{{"architectures": {architectures}}}')
     model = resolve(str(tmp_path))
     assert model_facts(model).task == model_facts(replace(model, name="x")).task == ""
+
+
+def test_a_gguf_file_that_is_not_converted_is_known_by_its_own_header(tmp_path: Path) -> None:
+    license_ = text("general.license") + struct.pack("<I", 8) + text("apache-2.0")
+    tensors = (Tensor(), Tensor("blk.0.attn_q.weight", (32, 4), 1, 256))
+    file = GgufFile(more=license_, more_count=1, tensors=tensors, data_bytes=512).write(tmp_path / "a.gguf")
+    facts = model_facts(resolve(str(file)))
+    assert (facts.task, facts.architecture, facts.license) == ("text generation", "llama", "apache-2.0")
+    assert (facts.parameters, facts.size_bytes) == (256, file.stat().st_size)
+    assert facts.memory_bytes == {"float32": 1024, "float16": 512, "bfloat16": 512}
+    assert "converted into an ordinary folder" in facts.summary
+
+
+def test_a_broken_gguf_file_says_so_and_is_not_an_error(tmp_path: Path) -> None:
+    file = GgufFile(magic=b"GGML").write(tmp_path / "a.gguf")
+    facts = model_facts(resolve(str(file)))
+    assert (facts.parameters, facts.memory_bytes) == (0, {})
+    assert "does not begin with GGUF" in facts.summary

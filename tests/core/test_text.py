@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import InputError
-from core.text import check_encodable, check_not_empty, visible, visible_bytes
+from core.text import check_encodable, check_not_empty, token_label, visible, visible_bytes
 
 ANYTHING = st.text(st.characters(codec=None, categories=None) | st.sampled_from("\x1b\x00\x9b\u202e\ufffd\ud800\n\t"))
 
@@ -40,6 +40,12 @@ def test_ordinary_text_is_shown_as_it_is(text: str) -> None:
         ("\ufeff", "<FEFF>"),
         ("\ufffd", "<FFFD>"),
         ("\ud800", "<D800>"),
+        ("\u200b", "<200B>"),
+        ("\xad", "<00AD>"),
+        ("\u3164", "<3164>"),
+        ("a\u200db", "a<200D>b"),
+        ("👨\u200d👩", "👨\u200d👩"),
+        ("❤\ufe0f", "❤\ufe0f"),
         ("[/bold]", "[/bold]"),
         ("안녕 🦊", "안녕 🦊"),
     ],
@@ -50,6 +56,26 @@ def test_hidden_characters_become_glyphs(text: str, shown: str) -> None:
 
 def test_layout_keeps_lines_and_tabs_but_no_carriage_return() -> None:
     assert visible("a\nb\tc\rd", layout=True) == "a\nb\tc␍d"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (" a", "·a"),
+        ("\n\t", "↵⇥"),
+        ("\xa0\u3000", "⍽⍽"),
+        ("", "∅"),
+        ("\u0336", "◌\u0336"),
+        ("\u1161", "◌\u1161"),
+        ("##\u093e", "##◌\u093e"),
+        ("e\u0301", "e\u0301"),
+        ("\ufe0f", "<FE0F>"),
+        ("👨\u200d", "👨<200D>"),
+        ("[/\x1b", "[/␛"),
+    ],
+)
+def test_a_token_alone_shows_all_that_it_is(text: str, shown: str) -> None:
+    assert token_label(text) == shown
 
 
 @given(st.binary())

@@ -186,3 +186,16 @@ async def test_a_process_ended_from_outside_is_one_plain_error(hub: LocalHub, ca
         with pytest.raises(DownloadError, match="ended from outside") as caught:
             await events
     assert caught.value.hint == "run it again: it goes on"
+
+
+async def test_a_check_tells_every_byte_it_reads_and_ends_when_told_to(hub: LocalHub, cache: Path) -> None:
+    plan, _ = await pull("gpt2")
+    counts: list[int] = []
+    assert len(list(check_files(resolve("gpt2"), counts.append))) == len(plan.files)
+    assert sum(counts) == plan.total_bytes
+
+    def stop(count: int) -> None:
+        raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        list(check_files(resolve("gpt2"), stop))

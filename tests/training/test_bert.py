@@ -218,8 +218,8 @@ def test_training_rows_that_recur_in_a_dev_set_are_dropped(tiny_data: Path, tmp_
 def test_scores_and_cosines_become_likely_paraphrases() -> None:
     scored = from_scores([Example(("a", "b"), label) for label in (0.0, 0.48, 1.0)])
     assert [row.label for row in scored] == pytest.approx([0.008, 0.5, 0.994], abs=1e-3)
-    labels = [from_cosine("a", "b", cosine).label for cosine in (0.1, 0.46, 0.9)]
-    assert labels == pytest.approx([0.006, 0.5, 0.998], abs=1e-3)
+    labels = [from_cosine("a", "b", cosine).label for cosine in (0.1, 0.42, 0.9)]
+    assert labels == pytest.approx([0.011, 0.5, 0.999], abs=1e-3)
 
 
 def test_soft_labels_cost_what_hard_ones_do_at_the_ends() -> None:

@@ -9,8 +9,8 @@ from core.protocol import Done, Event, Generate, Inspect, Inspected, RunStarted,
 from core.records import Candidate, CandidateTable, CutRule, FinishReason, StepRecord
 from core.sampling_params import SamplingParams
 from tests.tui.fake_engine import INFO, stats, step
-from tui.panes.conversation import Turn
 from tui.runs import KeptRun
+from tui.turn import Turn
 
 PROMPT = "Once upon"
 TEXTS = (" a", " time", " there", " was", " [bold]", " 한국", "\n", " girl", ".")

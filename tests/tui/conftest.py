@@ -76,9 +76,10 @@ def launch(monkeypatch: pytest.MonkeyPatch) -> Launch:
         engine: FakeEngine | None = None,
         ready: bool = True,
         restore: bool = True,
+        offline: bool = False,
     ) -> AsyncIterator[Running]:
         fake = engine or FakeEngine()
-        app = NlpTui(prompt=prompt, engine=fake, restore=restore)
+        app = NlpTui(prompt=prompt, engine=fake, restore=restore, offline=offline)
         async with app.run_test(size=size, notifications=True) as pilot:
             running = Running(app, fake, pilot)
             if ready:

@@ -17,10 +17,10 @@ from tests.core.gguf_files import GgufFile
 from tests.tui.conftest import Launch, Running
 from tests.tui.fake_engine import INFO, FakeEngine
 from tests.tui.test_candidates import entry
-from tui.panes.conversation import Turn
 from tui.panes.tokens import Breakdown
 from tui.runs import Departure
 from tui.screen import Target
+from tui.turn import Turn
 
 PARIS = Exchange("Capital of France?", "It is Paris.")
 ROME = Exchange("And of Italy?", "Rome.")

@@ -23,8 +23,8 @@ from tests.tui.conftest import Launch, Running
 from tests.tui.fake_engine import INFO, FakeEngine
 from tests.tui.test_candidates import entry
 from tui.conversations_dialog import ConversationsDialog
-from tui.panes.conversation import Turn
 from tui.runs import Departure
+from tui.turn import Turn
 
 
 def turns(running: Running) -> list[Turn]:

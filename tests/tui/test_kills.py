@@ -1,6 +1,7 @@
 """The app, or its engine, is killed in the middle of runs: what was on the screen is in the file, every line whole.
 
-`NLP_TUI_KILLS` says how often each of them is killed.
+Most of the kills are done beside a stand-in for the engine process, which starts at once; a few beside the real one,
+`NLP_TUI_KILLS` of each kind.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +30,35 @@ from tests.tui import writing_app
 
 pytestmark = pytest.mark.starter
 
-KILLS = int(os.environ.get("NLP_TUI_KILLS", "2"))
-LATEST_S = 1.5
-"""How long after its first token a run is killed at most."""
-DEADLINE_S = 120.0
+QUICK_KILLS = 30
+"""Of the app and of the engine, with the stand-in."""
+KILLS = int(os.environ.get("NLP_TUI_KILLS", "1"))
+"""The same with the real engine."""
+DEADLINE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Way:
+    """How often to kill, and beside which engine."""
+
+    kills: int
+    engine: str
+    latest_s: float
+    """How long after its first token a run is killed at most."""
+
+
+WAYS = pytest.mark.parametrize(
+    "way", [Way(QUICK_KILLS, "quick", 0.3), Way(KILLS, "real", 1.5)], ids=lambda way: way.engine
+)
 
 
 class WritingApp:
     """The app in a process of its own, and what it says it has shown."""
 
-    def __init__(self) -> None:
+    def __init__(self, engine: str) -> None:
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
         self.process = subprocess.Popen(
-            [sys.executable, "-P", writing_app.__file__],
+            [sys.executable, "-P", writing_app.__file__, engine],
             stdout=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
             env=environment,
@@ -72,7 +90,14 @@ class WritingApp:
         """Wait until a run, counted from 0, has shown its first token."""
         deadline = time.monotonic() + DEADLINE_S
         while not (len(self.runs) > run and self.runs[run]):
-            assert time.monotonic() < deadline
+            assert time.monotonic() < deadline, "a run never wrote"
+            assert self.read(1.0), "the app ended"
+
+    def until_end(self, run: int) -> None:
+        """Wait until a run, counted from 0, has ended."""
+        deadline = time.monotonic() + DEADLINE_S
+        while len(self.ends) == run:
+            assert time.monotonic() < deadline, "a run never ended"
             assert self.read(1.0), "the app ended"
 
     def kill(self) -> None:
@@ -88,14 +113,14 @@ class WritingApp:
             self.engine = told["engine"]
         elif "text" in told:
             self.runs[-1] += told["text"]
-        else:
+        elif len(self.ends) < len(self.runs):  # a run may fail before it begins
             self.ends.append(told["ended"])
 
 
 @contextmanager
-def writing() -> Iterator[WritingApp]:
-    """A writing app that does not outlive the test."""
-    app = WritingApp()
+def writing(engine: str) -> Iterator[WritingApp]:
+    """A writing app, with a quick or a real engine, that does not outlive the test."""
+    app = WritingApp(engine)
     try:
         yield app
     finally:
@@ -122,13 +147,14 @@ def compare(shown: list[str], saved: list[list[str]]) -> None:
         assert text in ("".join(tokens), "".join(tokens[:-1]))
 
 
-def test_a_killed_app_loses_nothing_that_was_on_the_screen(conversations: Path) -> None:
+@WAYS
+def test_a_killed_app_loses_nothing_that_was_on_the_screen(conversations: Path, way: Way) -> None:
     moments = random.Random(7)
     known = 0
-    for _ in range(KILLS):
-        with writing() as app:
+    for _ in range(way.kills):
+        with writing(way.engine) as app:
             app.until_text(0)
-            app.read_for(moments.uniform(0, LATEST_S))
+            app.read_for(moments.uniform(0, way.latest_s))
         saved, half = saved_runs(conversations)
         begun = len(saved) - known - len(app.runs)
         assert begun in (0, 1)  # the last may have begun without being shown
@@ -137,22 +163,21 @@ def test_a_killed_app_loses_nothing_that_was_on_the_screen(conversations: Path) 
         assert half == 0
 
 
-def test_a_killed_engine_loses_nothing_that_was_on_the_screen_and_runs_go_on(conversations: Path) -> None:
+@WAYS
+def test_a_killed_engine_loses_nothing_that_was_on_the_screen_and_runs_go_on(conversations: Path, way: Way) -> None:
     moments = random.Random(8)
-    with writing() as app:
+    with writing(way.engine) as app:
         killed = 0
-        while killed < KILLS:
+        while killed < way.kills:
             app.until_text(len(app.ends))
-            app.read_for(moments.uniform(0, LATEST_S))
+            app.read_for(moments.uniform(0, way.latest_s))
             if len(app.runs) > len(app.ends):  # it is still writing
                 os.kill(app.engine, signal.SIGKILL)
                 killed += 1
-                ended = len(app.ends)
-                while len(app.ends) == ended:
-                    assert app.read(DEADLINE_S), "the app ended"
+                app.until_end(len(app.ends))
         app.until_text(len(app.ends))
     saved, _ = saved_runs(conversations)
     begun = len(saved) - len(app.runs)
     assert begun in (0, 1)
     compare([*app.runs, *[""] * begun], saved)
-    assert len(saved) > KILLS
+    assert len(saved) > way.kills

@@ -6,9 +6,9 @@ from core.errors import EngineStoppedError, PromptTooLongError
 from core.protocol import Cancel, Generate, Load, Retune, Retuned
 from core.records import FinishReason
 from tests.tui.conftest import Launch, Running
-from tests.tui.fake_engine import FakeEngine, params_of
+from tests.tui.fake_engine import FakeEngine
 from tui.dialogs import ChoiceDialog
-from tui.panes.conversation import Turn
+from tui.turn import Turn
 
 
 def turns(running: Running) -> list[Turn]:
@@ -180,19 +180,6 @@ async def test_markup_and_control_characters_of_prompt_and_model_are_shown_as_th
         assert shown.startswith("[/bold] [red]x␛[31m␀[/] ␛]0;t␇ <009B>1m <FFFD>\n")
         lines = [strip.text for strip in running.app.screen._compositor.render_strips()]
         assert not any(ord(character) < 32 or 0x7F <= ord(character) < 0xA0 for line in lines for character in line)
-
-
-async def test_several_sequences_stand_one_under_the_other(launch: Launch) -> None:
-    async with launch() as running:
-        running.screen.sampling.query_one("#setting-num_return_sequences").value = "2"  # type: ignore[attr-defined]
-        await running.pilot.pause()
-        await run_prompt(running, "The")
-        assert params_of(running.engine.last_run()[0]).num_return_sequences == 2
-        running.engine.begin()
-        running.engine.write(" cat", 0)
-        running.engine.write(" dog", 1)
-        await running.until(lambda: "2 The dog" in painted(turns(running)[0]))
-        assert "1 The cat" in painted(turns(running)[0])
 
 
 async def test_quitting_closes_the_engine(launch: Launch) -> None:

@@ -15,8 +15,8 @@ from core.records import FinishReason, Similarity
 from tests.tui.conftest import read_tokenizer
 from tests.tui.fake_engine import INFO, FakeEngine, stats, step
 from tui.app import NlpTui
-from tui.panes.conversation import Turn
 from tui.screen import MainScreen
+from tui.turn import Turn
 
 PIECES = (" there", " was", " a", " little", " girl", ".")
 

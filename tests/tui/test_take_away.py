@@ -26,10 +26,10 @@ from tui.clipboard import PROGRAMS, copy, programs_here
 from tui.commands import MainCommands
 from tui.dialogs import ChoiceDialog
 from tui.export_dialog import ExportDialog, Format, write_file
-from tui.panes.conversation import Turn
 from tui.run_texts import json_lines, markdown, output_text, token_table
 from tui.runs import KeptRun
 from tui.take_away import Thing, current_run, export, take
+from tui.turn import Turn
 
 OUTPUT = "".join(TEXTS)
 
@@ -414,4 +414,5 @@ def test_a_sequence_that_ended_says_why() -> None:
     run = kept_run(TEXTS)
     run.ends.append(SequenceDone(1, 0, FinishReason.EOS, OUTPUT + "�", (1,), stats()))
     assert output_text(run, 0) == OUTPUT + "�"
-    assert "Ended by eos; perplexity 5.00." in markdown(run, 1)
+    assert "- Ended by eos\n- TTFT 20 ms" in markdown(run, 1)
+    assert "perplexity 5.0\n- log p −" in markdown(run, 1)

@@ -26,9 +26,9 @@ from core.records import CandidateTable, FinishReason, StepRecord, TokenScore
 from tests.tui.conftest import Launch, Running
 from tests.tui.fake_engine import FakeEngine, stats, step
 from tests.tui.test_candidates import entry
-from tui.panes.conversation import Turn
-from tui.panes.ribbon import loop_share
 from tui.ribbon import Lens, RibbonToken, RibbonView, surprisal_line
+from tui.run_numbers import loop_share
+from tui.turn import Turn
 
 TEXTS = (" a", " time", "\n", " [bold]", " 한", "\x1b[31m")
 

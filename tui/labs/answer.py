@@ -16,6 +16,7 @@ from core.errors import InputError
 from core.lab.question_answering import EXAMPLE_MODEL, AnsweredQuestion, AnswerQuestion, AnswerSpan
 from core.text import visible
 from tui.bars import bar, fit
+from tui.fields import Area, Field
 from tui.lab_pane import LabPane
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ models trained on SQuAD 2 give to [CLS]; for others it means nothing.
 
     def compose_body(self) -> ComposeResult:
         """The question, the text, the spans, the text with the marks."""
-        yield Input(EXAMPLE_QUESTION, id="answer-question", compact=True)
-        yield TextArea(EXAMPLE_CONTEXT, id="answer-context", soft_wrap=True)
+        yield Field(EXAMPLE_QUESTION, id="answer-question", compact=True)
+        yield Area(EXAMPLE_CONTEXT, id="answer-context", soft_wrap=True)
         with VerticalScroll():
             yield Static("", id="answer-spans")
             yield Static("", id="answer-marked")

@@ -16,6 +16,7 @@ from core.lab.attention import MEAN_OF_HEADS, Attend, Attention, CompareAttentio
 from core.registry import DEFAULT_GENERATOR, DEFAULT_MASKED_LM
 from tui import shading
 from tui.attention_grid import AttentionGrid, cells_needed
+from tui.fields import Field
 from tui.lab_pane import LabPane
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ A text that is too long for two grids shows one at a time; more than 46 tokens a
 
     def compose_body(self) -> ComposeResult:
         """The text over the grids."""
-        yield Input(EXAMPLE, id="attention-text", compact=True)
+        yield Field(EXAMPLE, id="attention-text", compact=True)
         with Horizontal(id="attention-grids"):
             yield AttentionGrid(id="attention-0")
             yield AttentionGrid(id="attention-1")

@@ -24,6 +24,7 @@ from core.lab.distillation import (
 from core.registry import DEFAULT_MASKED_LM
 from tui.bars import bar
 from tui.curve import curve
+from tui.fields import Area, Field
 from tui.number_field import NumberField
 from tui.training_pane import TrainingPane
 
@@ -75,7 +76,7 @@ speed of yours in *Teacher & student*, and measure both models' quality with `nl
 
     def compose_body(self) -> ComposeResult:
         """The text, the settings in a row, the folder, the course of the learning."""
-        yield TextArea("", placeholder="text to learn on; empty: bundled stories", id="distil-text", compact=True)
+        yield Area("", placeholder="text to learn on; empty: bundled stories", id="distil-text", compact=True)
         with Horizontal(id="distil-settings"):
             for label, value, step, low, high in (
                 ("steps", 60, 10, 1, MAX_STEPS),
@@ -87,7 +88,7 @@ speed of yours in *Teacher & student*, and measure both models' quality with `nl
                 yield NumberField(value, name=label, id=f"distil-{label}", step=step, low=low, high=high)
         with Horizontal(classes="lab-field"):
             yield Label("save to")
-            yield Input("", placeholder="a folder to be made; empty: nowhere", id="distil-folder", compact=True)
+            yield Field("", placeholder="a folder to be made; empty: nowhere", id="distil-folder", compact=True)
         with VerticalScroll(can_focus=False):
             yield Static("", id="distil-answer")
 

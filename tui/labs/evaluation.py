@@ -28,6 +28,7 @@ from core.lab.evaluation import (
 from core.text import visible
 from tui.bars import bar
 from tui.evaluation_tables import bin_rows, cell, confusion_rows, headline, remarks, score_rows, worst
+from tui.fields import Field
 from tui.lab_pane import LabPane
 
 if TYPE_CHECKING:
@@ -88,16 +89,16 @@ cannot be guessed: text, second text, label. **↑ ↓** walk the mistakes, the 
         """The file, what to do with it, how far it is, the result, one mistake."""
         with Horizontal(classes="lab-model"):
             yield Label("file")
-            yield Input("", placeholder="MRPC/dev.tsv, SST-2/dev.tsv, …", id="eval-path", compact=True)
+            yield Field("", placeholder="MRPC/dev.tsv, SST-2/dev.tsv, …", id="eval-path", compact=True)
         with Horizontal(classes="lab-model"):
             yield Label("task")
             names = [(task.value, task.value) for task in EvaluationTask]
             value = EvaluationTask.SIMILAR.value
             yield Select(names, value=value, allow_blank=False, compact=True, id="eval-task")
             yield Label("rows", classes="eval-name")
-            yield Input("", placeholder="all", id="eval-rows", compact=True)
+            yield Field("", placeholder="all", id="eval-rows", compact=True)
             yield Label("columns", classes="eval-name")
-            yield Input("", placeholder="guessed", id="eval-columns", compact=True)
+            yield Field("", placeholder="guessed", id="eval-columns", compact=True)
         yield Static("", id="eval-progress")
         with VerticalScroll(can_focus=False, id="eval-scroll"):
             yield Static("", id="eval-result")

@@ -17,8 +17,10 @@ from core.errors import InputError
 from core.lab.few_shot import TEMPLATE, ScoreAnswers, ScoredAnswer, ScoredAnswers, build_prompt, parse_example
 from core.registry import DEFAULT_GENERATOR
 from core.text import visible
+from tui import shading
 from tui.bars import bar, fit
 from tui.check import Check
+from tui.fields import Area, Field
 from tui.lab_pane import LabPane
 
 if TYPE_CHECKING:
@@ -73,8 +75,8 @@ want it. Below stands the prompt exactly as the model reads it.
         for name, value in FIELDS.items():
             with Horizontal(classes="lab-field"):
                 yield Label(name)
-                yield Input(value, id=f"few-shot-{name}", classes="few-shot-field", compact=True)
-        yield TextArea(EXAMPLES, id="few-shot-examples")
+                yield Field(value, id=f"few-shot-{name}", classes="few-shot-field", compact=True)
+        yield Area(EXAMPLES, id="few-shot-examples")
         yield Check("with the examples (few-shot)", value=True, id="few-shot-with-examples", compact=True)
         with VerticalScroll():
             yield Static("", id="few-shot-scores")
@@ -157,5 +159,5 @@ def _row(scored: ScoredAnswer) -> Content:
 
 def _token_line(scored: ScoredAnswer) -> Content:
     """The logprob of each token of an answer that has several."""
-    tokens = " ".join(f"{token.text.strip() or '␠'} {token.logprob:.2f}" for token in scored.tokens)
-    return Content.assemble((f"{visible(tokens)}\n", "$text-muted"))
+    tokens = " ".join(f"{shading.name(token.text)} {token.logprob:.2f}" for token in scored.tokens)
+    return Content.assemble((f"{tokens}\n", "$text-muted"))

@@ -17,6 +17,7 @@ from core.registry import DEFAULT_MASKED_LM
 from core.text import visible
 from tui.bars import bar_rows
 from tui.check import Check
+from tui.fields import Field
 from tui.lab_pane import LabPane
 
 if TYPE_CHECKING:
@@ -54,8 +55,8 @@ you want to see wherever they rank, separated by spaces.
 
     def compose_body(self) -> ComposeResult:
         """The sentence, the words to compare, the answer."""
-        yield Input(EXAMPLE, id="fill-text", compact=True)
-        yield Input("", placeholder="Compare: store market school", id="fill-targets", compact=True)
+        yield Field(EXAMPLE, id="fill-text", compact=True)
+        yield Field("", placeholder="Compare: store market school", id="fill-targets", compact=True)
         yield Check("one by one", id="fill-one-by-one", compact=True)
         with VerticalScroll(can_focus=False):
             yield Static("", id="fill-answer")

@@ -26,6 +26,7 @@ from core.text import visible
 from tui.bars import bar
 from tui.check import Check
 from tui.curve import curve
+from tui.fields import Field
 from tui.number_field import NumberField
 from tui.training_pane import TrainingPane
 
@@ -77,7 +78,7 @@ options of the command `nlp-tui finetune`.
         for name, placeholder in (("file", "rows.tsv: a text and a label a row"), ("out", "the folder to be made")):
             with Horizontal(classes="lab-field"):
                 yield Label(name)
-                yield Input("", placeholder=placeholder, id=f"finetune-{name}", compact=True)
+                yield Field("", placeholder=placeholder, id=f"finetune-{name}", compact=True)
         with Horizontal(classes="lab-field"):
             yield Label("epochs")
             yield NumberField(3, name="epochs", id="finetune-epochs", step=1, low=1, high=1000)

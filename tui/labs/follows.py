@@ -15,6 +15,7 @@ from textual.widgets import Input, Static
 from core.lab.sentence_pairs import Follows, NextSentence
 from core.registry import DEFAULT_MASKED_LM
 from tui.bars import bar_rows
+from tui.fields import Field
 from tui.lab_pane import LabPane
 
 if TYPE_CHECKING:
@@ -49,8 +50,8 @@ Type in both fields; the bars follow. **ctrl+t** lets the sentences change place
 
     def compose_body(self) -> ComposeResult:
         """The sentences and the answer."""
-        yield Input(FIRST, placeholder="A: the first sentence", id="follows-first", compact=True)
-        yield Input(SECOND, placeholder="B: does it follow?", id="follows-second", compact=True)
+        yield Field(FIRST, placeholder="A: the first sentence", id="follows-first", compact=True)
+        yield Field(SECOND, placeholder="B: does it follow?", id="follows-second", compact=True)
         with VerticalScroll(can_focus=False):
             yield Static("", id="follows-answer")
 

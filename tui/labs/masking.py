@@ -16,8 +16,9 @@ from textual.widgets import Input, Label, Static, TextArea
 
 from core.lab.masked_lm import Disguise, MaskingGame, PlayedToken, PlayMasking
 from core.registry import DEFAULT_MASKED_LM
-from core.text import check_not_empty, visible
+from core.text import check_not_empty, visible, visible_alone
 from tui.bars import fit
+from tui.fields import Area
 from tui.lab_pane import LabPane
 from tui.number_field import NumberField
 
@@ -73,7 +74,7 @@ cent, and rank 1 means that the truth was the first guess.
 
     def compose_body(self) -> ComposeResult:
         """The text, the rate and the draw, the answer."""
-        yield TextArea(EXAMPLE, id="masking-text")
+        yield Area(EXAMPLE, id="masking-text")
         with Horizontal(id="masking-settings"):
             yield Label("rate")
             yield NumberField(0.15, name="rate", id="masking-rate", step=0.05, low=0.01, high=1.0)
@@ -151,7 +152,7 @@ def _disguised_text(tokens: tuple[PlayedToken, ...]) -> Content:
 
 def _signed(token: PlayedToken) -> str:
     sign = _SIGNS[token.disguise]
-    return f"{sign}{'mask' if token.disguise is Disguise.MASK else visible(_bare(token.shown))}{sign}"
+    return f"{sign}{'mask' if token.disguise is Disguise.MASK else visible_alone(_bare(token.shown))}{sign}"
 
 
 def _bare(token: str) -> str:
@@ -168,7 +169,7 @@ def _row(token: PlayedToken, width: int) -> Content:
     room = width - cell_len(line) - _CELLS - len(numbers)
     guesses = ""
     for guess in token.guesses:
-        more = f" {visible(guess.token)} {guess.prob * 100:.0f}"
+        more = f" {visible_alone(guess.token)} {guess.prob * 100:.0f}"
         if guesses and cell_len(guesses + more) > room:
             break
         guesses += more

@@ -16,6 +16,7 @@ from core.lab.sentiment import LeftOutWord, ReadSentiment, Sentiment
 from core.registry import DEFAULT_SENTIMENT
 from core.text import visible
 from tui.bars import EMPTY, FULL, bar, fit
+from tui.fields import Area
 from tui.lab_pane import LabPane
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ goes to the lists, to scroll them.
 
     def compose_body(self) -> ComposeResult:
         """The texts, a row for each, the words of one."""
-        yield TextArea(EXAMPLE, id="sentiment-texts")
+        yield Area(EXAMPLE, id="sentiment-texts")
         with VerticalScroll(id="sentiment-lines-box"):
             yield Static("", id="sentiment-lines")
         with VerticalScroll(id="sentiment-words-box"):

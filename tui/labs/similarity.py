@@ -16,6 +16,7 @@ from textual.widgets import Static, TextArea
 from core.lab.sentence_pairs import CompareAll, RankedSentence, RankedSentences, RankSentences, SimilarityMatrix
 from core.registry import DEFAULT_PARAPHRASER
 from tui.bars import bar, fit
+from tui.fields import Area
 from tui.lab_pane import LabPane
 from tui.lines import split_lines
 from tui.pair_map import PairMap
@@ -73,7 +74,7 @@ on); **Tab** goes into it, the arrow keys walk the pairs, and below the map the 
 
     def compose_body(self) -> ComposeResult:
         """The list; the ranking and the map, of which one is shown."""
-        yield TextArea(EXAMPLE, id="similarity-sentences", soft_wrap=False)
+        yield Area(EXAMPLE, id="similarity-sentences", soft_wrap=False)
         with VerticalScroll(id="similarity-ranked"):
             yield Static("", id="similarity-ranking")
         yield PairMap(id="similarity-map")

@@ -14,6 +14,7 @@ from textual.getters import query_one
 from textual.widgets import Input, Label, Static
 
 from tui.bars import EMPTY, bar
+from tui.fields import Field
 from tui.local_pane import LocalPane
 from tui.number_field import NumberField
 
@@ -59,7 +60,7 @@ by 0.1. Try `1000 1001 1002`, and `-inf` among others: that is how top-k cuts a 
         """The logits, the temperature, the answer."""
         with Horizontal(classes="lab-field"):
             yield Label("logits")
-            yield Input(EXAMPLE, id="softmax-logits", compact=True)
+            yield Field(EXAMPLE, id="softmax-logits", compact=True)
         with Horizontal(classes="lab-field"):
             yield Label("temperature")
             yield NumberField(1.0, name="temperature", id="softmax-temperature", step=0.1, low=0.0, high=100.0)

@@ -11,10 +11,11 @@ from textual.content import Content
 from textual.getters import query_one
 from textual.widgets import Input, Label, Static
 
-from core.lab.students import HALF, CompareStudents, StudentEntry, StudentsCompared, StudentSize
-from core.registry import DEFAULT_MASKED_LM, STARTERS
+from core.lab.students import CompareStudents, StudentEntry, StudentsCompared, StudentSize
+from core.registry import DEFAULT_MASKED_LM
 from core.text import visible
 from tui.bars import fit
+from tui.fields import Field
 from tui.lab_pane import LabPane
 from tui.number_field import NumberField
 
@@ -26,8 +27,7 @@ TOP = 3
 LABEL_CELLS, BAR_CELLS = 13, 6
 EIGHTHS = " ▏▎▍▌▋▊▉"
 
-_STARTER_STUDENT = "starter/distilbert"
-DEFAULT_STUDENT = _STARTER_STUDENT if _STARTER_STUDENT in STARTERS else HALF
+DEFAULT_STUDENT = "starter/distilbert"
 
 
 class StudentsPane(LabPane):
@@ -58,8 +58,8 @@ teacher's quality a student keeps is a matter of many rows: measure both with `n
 
     def compose_body(self) -> ComposeResult:
         """The input, the temperature, the answer."""
-        yield Input(EXAMPLE, id="students-text", compact=True)
-        yield Input("", placeholder="second text of a pair; empty: none", id="students-second", compact=True)
+        yield Field(EXAMPLE, id="students-text", compact=True)
+        yield Field("", placeholder="second text of a pair; empty: none", id="students-second", compact=True)
         with Horizontal(classes="lab-field"):
             yield Label("temperature")
             yield NumberField(1, name="temperature", id="students-temperature", step=0.5, low=0.05, high=100)

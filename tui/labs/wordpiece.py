@@ -17,9 +17,10 @@ from textual.widgets import Checkbox, Input, Label, Static
 
 from core.errors import EngineError, InputError
 from core.registry import tokenizer_folder
-from core.text import check_not_empty, visible
+from core.text import check_not_empty, visible, visible_alone
 from core.wordpiece import CONTINUES, UNKNOWN, Try, Walk, walk
 from tui.check import Check
+from tui.fields import Field
 from tui.local_pane import LocalPane
 
 if TYPE_CHECKING:
@@ -69,10 +70,10 @@ arrow keys scroll.
         """The text, the vocabulary, the switch, the answer."""
         with Horizontal(classes="lab-field"):
             yield Label("text")
-            yield Input(EXAMPLE, id="wordpiece-text", compact=True)
+            yield Field(EXAMPLE, id="wordpiece-text", compact=True)
         with Horizontal(classes="lab-field"):
             yield Label("vocabulary")
-            yield Input(VOCABULARY, id="wordpiece-pieces", compact=True)
+            yield Field(VOCABULARY, id="wordpiece-pieces", compact=True)
         yield Check("BERT's own vocabulary (30,522)", id="wordpiece-berts", compact=True)
         with VerticalScroll():
             yield Static("", id="wordpiece-answer")
@@ -92,7 +93,7 @@ arrow keys scroll.
         vocabulary, size = self._vocabulary(self._tokenizer)
         walks = [walk(word, vocabulary) for word in words[:WORDS]]
         tokens = [token for walked in walks for token in walked.tokens]
-        heading = Content.styled(f"tokens: {visible(' '.join(tokens))}\n", "bold")
+        heading = Content.styled(f"tokens: {' '.join(map(visible_alone, tokens))}\n", "bold")
         self.answer.update(Content("").join([heading, *map(_walk_rows, walks)]))
         tries = sum(len(walked.tries) for walked in walks)
         more = f"; the first {WORDS} of {len(words):,} words" if len(words) > WORDS else ""
@@ -134,7 +135,7 @@ arrow keys scroll.
 
 def _walk_rows(walked: Walk) -> Content:
     """The pieces tried for a word, each under the letters it covers."""
-    word = visible(walked.word)
+    word = visible_alone(walked.word)
     if walked.too_long:
         return Content.styled(f"  {word[:20]}… ✗ {len(walked.word):,} characters, over 100: {UNKNOWN}\n", "$text-error")
     if walked.tokens == (walked.word,):
@@ -150,14 +151,14 @@ def _walk_rows(walked: Walk) -> Content:
             elif index == 2:
                 parts.append((f"{' ' * _indent(tried)}… {left_out} shorter ones ✗\n", "$text-muted"))
     if walked.tokens == (UNKNOWN,):
-        rest = visible(walked.word[walked.tries[-1].start :])
+        rest = visible_alone(walked.word[walked.tries[-1].start :])
         parts.append((f"  nothing fits at {rest}: the whole word is {UNKNOWN}\n", "$text-error"))
     return Content.assemble(*parts)
 
 
 def _try_row(tried: Try) -> tuple[str, str]:
     """One look into the vocabulary."""
-    shown = f"{' ' * _indent(tried)}{visible(tried.piece)}"
+    shown = f"{' ' * _indent(tried)}{visible_alone(tried.piece)}"
     cells = len(CONTINUES) + min(cell_len(visible(tried.word)), ALIGNED_CELLS) + 2
     shown += " " * max(1, cells - cell_len(shown))
     if tried.found:

@@ -22,14 +22,28 @@ from textual.widgets import Input, Static
 
 from core.records import Candidate, CandidateTable
 from core.sampling_params import SamplingParams
-from core.text import visible
+from core.text import token_label, visible
 from tui.bars import fit, percent
+from tui.fields import Field
 
 WINDOW = 100
 """How many rows are asked for at once."""
 
-BAR_CELLS, TOKEN_CELLS = 10, 14
+TOKEN_CELLS = 14
+MOST_BAR_CELLS, LEAST_BAR_CELLS, OTHER_CELLS = 10, 4, 70
+"""How wide the bars are, and all the other columns of a row with their gaps."""
 _SHORT_RULES = {"no_repeat_ngram_size": "no_repeat", "repetition_penalty": "penalty"}
+
+
+def bar_cells(width: int) -> int:
+    """How wide the bars of a table are that has so many cells for a row."""
+    return max(LEAST_BAR_CELLS, min(MOST_BAR_CELLS, width - OTHER_CELLS))
+
+
+def heading(width: int) -> str:
+    """The names of the columns over rows of so many cells."""
+    bars = " " * bar_cells(width)
+    return f"  rank token           model  final {bars} fate       cumul.    logit     id"
 
 
 def sampler_order(params: SamplingParams) -> str:
@@ -120,6 +134,11 @@ class CandidateList(ScrollView, can_focus=True):
             self.scroll_to(y=0, animate=False)
         self.refresh()
 
+    @property
+    def row_cells(self) -> int:
+        """How wide a row is, beside the scrollbar."""
+        return self.scrollable_content_region.width
+
     def validate_cursor(self, cursor: int) -> int:
         """Keep the cursor on a row."""
         return max(0, min(cursor, self._total - 1))
@@ -140,7 +159,7 @@ class CandidateList(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """One row of the table."""
-        place, width = y + self.scroll_offset.y, self.size.width
+        place, width = y + self.scroll_offset.y, self.row_cells
         if place >= self._total:
             return Strip.blank(width, self.rich_style)
         row = self._rows.get(place)
@@ -154,13 +173,14 @@ class CandidateList(ScrollView, can_focus=True):
         if place == self.cursor and self.has_focus:
             base += self.get_component_rich_style("candidate--cursor") + Style(underline=True)
         mark = "▶" if row.id == self.chosen_id else " "
-        text = row.text.replace(" ", "·").replace("\n", "↵") or "∅"
         fate = "kept" if row.kept else f"✗{_SHORT_RULES.get(row.cut_by, row.cut_by)}"
-        final = round(row.final_prob * BAR_CELLS)
-        before = round(self._ghost.get(row.id, row.final_prob) * BAR_CELLS)
+        cells = bar_cells(width)
+        final = round(row.final_prob * cells)
+        before = round(self._ghost.get(row.id, row.final_prob) * cells)
         bar = "█" * min(before, final) + "▓" * (final - before) + "▒" * (before - final)
-        bar = bar.ljust(BAR_CELLS, "·")
-        line = f"{mark}{row.rank:>5} {fit(text, TOKEN_CELLS)} {percent(row.prob)} {percent(row.final_prob)} {bar} "
+        bar = bar.ljust(cells, "·")
+        text = fit(token_label(row.text), TOKEN_CELLS)
+        line = f"{mark}{row.rank:>5} {text} {percent(row.prob)} {percent(row.final_prob)} {bar} "
         line += f"{fate:<10} {row.cumulative:>6.1%} {row.logit:>8.3f} {row.id:>6}"
         return Strip([Segment(set_cell_size(line, width), base)])
 
@@ -205,12 +225,17 @@ text. The search takes text, or `#id`.
     def compose(self) -> ComposeResult:
         """The search over the table."""
         yield Static("", id="candidate-order")
-        yield Input(placeholder="search: text or #id", id="candidate-search", compact=True)
-        yield Static(
-            "  rank token           model  final            fate       cumul.    logit     id", id="candidate-heading"
-        )
+        yield Field(placeholder="search: text or #id", id="candidate-search", compact=True)
+        yield Static("", id="candidate-heading")
         yield CandidateList()
         yield Static("", id="candidate-summary")
+
+    def on_resize(self) -> None:
+        """Name the columns where they stand now."""
+        self.call_after_refresh(self._name_columns)
+
+    def _name_columns(self) -> None:
+        self.query_one("#candidate-heading", Static).update(Content(heading(self.rows.row_cells)))
 
     def show(
         self,
@@ -234,17 +259,21 @@ text. The search takes text, or `#id`.
         """
         self.rows.chosen_id = chosen_id
         self.rows.show(table, fresh=fresh, same_context=same_context)
-        self.query_one("#candidate-order", Static).update(Content.styled(sampler_order(params), "$text-muted"))
+        self.query_one("#candidate-order", Static).update(
+            Content.styled(sampler_order(params), "$text-muted"), layout=False
+        )
         found = f"{table.matches:,} found · " if self.search.value else ""
         summary = (
             f"{found}{table.kept:,} kept with {table.kept_mass:.1%} of the model's mass · entropy "
             f"{table.entropy:.2f} bits · {place or f'after {table.context_tokens:,} tokens'}"
         )
-        self.query_one("#candidate-summary", Static).update(Content.styled(visible(summary), "$text-muted"))
+        self.query_one("#candidate-summary", Static).update(
+            Content.styled(visible(summary), "$text-muted"), layout=False
+        )
 
     def show_note(self, text: str) -> None:
         """Say something in place of the summary."""
-        self.query_one("#candidate-summary", Static).update(Content.styled(visible(text), "$text-muted"))
+        self.query_one("#candidate-summary", Static).update(Content.styled(visible(text), "$text-muted"), layout=False)
 
     @on(Input.Changed, "#candidate-search")
     def _tell_search(self, event: Input.Changed) -> None:

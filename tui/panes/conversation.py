@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -13,119 +11,9 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
-from textual.timer import Timer
 from textual.widgets import Static
 
-from core.records import FinishReason, RunStats
-from core.text import visible
-
-REPAINT_S = 0.05
-"""How often streamed text is painted at most."""
-
-RETUNED = "⟲"
-"""Stands where other settings began to act."""
-
-PROMPT_SHOWN = 2_000
-"""How many characters of a long prompt are painted: its end."""
-
-
-class Turn(Static):
-    """One prompt, the texts written after it, and a line about the run."""
-
-    def __init__(self, prompt: str, note: str) -> None:
-        super().__init__()
-        self.prompt = prompt
-        self.outputs: list[str] = [""]
-        """One text for each sequence; kept when a run fails or is stopped."""
-        self.is_chat = False
-        """Whether the outputs are answers, which stand below the prompt, and no continuation of it."""
-        self._written_before = ""
-        self._retuned_at: list[list[int]] = []
-        """Where other settings began to act: for each time, the length of each output."""
-        self._note = note
-        self._failed = False
-        self._painted_s = 0.0
-        self._paint_later: Timer | None = None
-
-    def on_mount(self) -> None:
-        """Paint the prompt at once."""
-        if not self._painted_s:
-            self._paint()
-
-    @property
-    def text(self) -> str:
-        """The prompt and the first continuation, as a next run would read them."""
-        return self.prompt + self.outputs[0]
-
-    def begin(self, sequences: int, note: str) -> None:
-        """A run starts: every sequence goes on after what the first one wrote before."""
-        self._written_before = self.outputs[0]
-        self.outputs = [self._written_before] * sequences
-        self.note(note)
-
-    def append(self, sequence: int, text: str) -> None:
-        """Add text to one continuation; it is painted at once, or soon when something was painted just now."""
-        self.outputs[sequence] += text
-        if self._paint_later is None:
-            wait_s = self._painted_s + REPAINT_S - time.monotonic()
-            if wait_s <= 0:
-                self._paint()
-            else:
-                self._paint_later = self.set_timer(wait_s, self._paint)
-
-    def mark_retune(self) -> None:
-        """Show where other settings begin to act."""
-        self._retuned_at.append([len(output) for output in self.outputs])
-        self._paint()
-
-    def finish(self, sequence: int, text: str) -> None:
-        """One continuation is complete: this is all that the run added to it."""
-        self.outputs[sequence] = self._written_before + text
-
-    def recall(self, outputs: Sequence[str], retuned_at: Sequence[Sequence[int]], note: str) -> None:
-        """Show what was written in an earlier sitting.
-
-        Args:
-            outputs: one text for each sequence.
-            retuned_at: where other settings began to act: for each time, the length of each output.
-            note: the line about the run.
-        """
-        self.outputs = list(outputs)
-        self._retuned_at = [list(lengths) for lengths in retuned_at]
-        self.note(note)  # before it is mounted, so that it has its height from the first layout on
-
-    def note(self, text: str, *, failed: bool = False) -> None:
-        """Replace the line about the run, and paint."""
-        self._note, self._failed = text, failed
-        self._paint()
-
-    def _paint(self) -> None:
-        if self._paint_later is not None:
-            self._paint_later.stop()
-            self._paint_later = None
-        self._painted_s = time.monotonic()
-        hidden = len(self.prompt) - PROMPT_SHOWN
-        before = f"… {hidden:,} characters before …\n" if hidden > 0 else ""
-        prompt = visible(self.prompt[-PROMPT_SHOWN:], layout=True)
-        prompt += "\n" * self.is_chat
-        parts: list[Content | str | tuple[str, str]] = []
-        for number, output in enumerate(self.outputs, start=1):
-            parts.append((f"{number} " if len(self.outputs) > 1 else "", "$text-muted"))
-            parts += [(before, "$text-muted"), (prompt, "bold $text-accent"), *self._marked(number - 1, output), "\n"]
-        style = "$text-error" if self._failed else "$text-muted"
-        self.update(Content.assemble(*parts, (visible(self._note), style)))
-
-    def _marked(self, number: int, output: str) -> list[str | tuple[str, str]]:
-        """One output, with a sign wherever other settings began to act."""
-        places = [lengths[number] for lengths in self._retuned_at if number < len(lengths)]
-        bounds = [0, *places, len(output)]
-        parts: list[str | tuple[str, str]] = []
-        for start, end in pairwise(bounds):
-            parts += [
-                (RETUNED, "$text-warning") if start in places and start else "",
-                visible(output[start:end], layout=True),
-            ]
-        return parts
+from tui.turn import Turn
 
 
 class ConversationPane(VerticalScroll, can_focus=True):
@@ -148,6 +36,10 @@ is drawn from the probabilities it gives after everything before.
 
 A model with a chat template answers instead: what you write is a turn, and the earlier turns are read with it. The \
 status line says which: *chat* or *continues*.
+
+Several sequences (num_return_sequences) stand side by side, each going on from the same prompt. *log p* is the sum of \
+ln p of a sequence's tokens, by the model's own probabilities: nearer 0 is likelier, and a longer text has more to add \
+up. **F9** shows one token by token, `,` and `.` go to the next. **ctrl+n** writes on after #1.
 
 A line under each turn says why it ended: *eos* (the model chose its end token), *length* (max_new_tokens), a stop \
 string, the context limit, or you. Settings that change while it writes act from the next token; ⟲ marks where.
@@ -247,15 +139,3 @@ searches and deletes conversations, **ctrl+t** begins a new one; **Home** brings
         if self.hidden_turns and not self._asked:
             self._asked = True
             self.post_message(self.OlderWanted())
-
-
-def describe_ending(reason: FinishReason, stats: RunStats) -> str:
-    """Why a run ended, and what can be done then."""
-    tokens = f"{stats.new_tokens} token{'' if stats.new_tokens == 1 else 's'}"
-    match reason:
-        case FinishReason.CONTEXT:
-            return f"{tokens} · context full ({stats.n_positions:,} positions), ctrl+n goes on with its end"
-        case FinishReason.CANCELLED:
-            return f"{tokens} · stopped by you, ctrl+n writes on"
-        case _:
-            return f"{tokens} · ended by {reason}"

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from rich.text import Text
 from textual import events, on
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import TextArea
 
-_GLYPHS = {code: chr(0x2400 + code) for code in range(0x20) if code != 0x09} | {0x7F: "\u2421"}
-_GLYPHS |= dict.fromkeys(range(0x80, 0xA0), "\u2426") | dict.fromkeys(range(0x202A, 0x202F), "\u2426")
-"""One visible cell for each character that a terminal would obey, so that columns stay columns."""
+from tui.fields import Area
 
 
-class PromptPane(TextArea):
+class PromptPane(Area):
     """Where the prompt is written. What was run stays selected, ready to edit or to type over."""
 
     class PromptChanged(Message):
@@ -58,12 +55,6 @@ ctrl+n lets the model write on, Esc stops it.
         )
         self.border_title = "Prompt"
         self.border_subtitle = "Enter runs · ctrl+j new line"
-
-    def get_line(self, line_index: int) -> Text:
-        """One line as it is painted: control characters as glyphs, never as themselves."""
-        line = super().get_line(line_index)
-        line.plain = line.plain.translate(_GLYPHS)
-        return line
 
     async def _on_key(self, event: events.Key) -> None:
         """Take Enter and ctrl+j in their turn: keys come in bursts, and a priority binding would overtake letters."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import fmean
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -12,17 +11,11 @@ from textual.getters import query_one
 from textual.widgets import Static
 
 from core.records import RunStats
-from core.text import visible
-from tui.ribbon import RibbonToken, RibbonView, surprisal_line
-
-LOOP_SHARE = 0.5
-"""From this share of repeated 4-grams on, a text counts as caught in a loop."""
-
-
-def loop_share(ids: Sequence[int]) -> float:
-    """Share of a text's 4-grams that it held before, 0–1."""
-    grams = [tuple(ids[start : start + 4]) for start in range(len(ids) - 3)]
-    return 1 - len(set(grams)) / len(grams) if grams else 0.0
+from core.sampling_params import SamplingParams
+from core.text import token_label, visible
+from tui.ribbon import BITS_A_STEP, RibbonToken, RibbonView, surprisal_line
+from tui.run_numbers import choice_line, loop_line, speed_line
+from tui.sequence_columns import LiveText
 
 
 class RibbonPane(Vertical):
@@ -35,6 +28,11 @@ Every token of the run stands where it stands in the text, coloured by how the m
 below, the more surprising it was (or the less likely, the lower in rank, the wider open the choice: **l** changes the \
 lens). The prompt's own tokens are scored too, from everything before each of them. Surprisal is −log2 of the model's \
 probability, in bits; perplexity is e to the mean −ln p.
+
+The lines on top are the run's numbers. **TTFT** is the time to the first token, **ITL** the time between two tokens \
+(the median, and what 99 of 100 stay under). **log p** is the sum of ln p of the new tokens, **entropy** says how open \
+a choice was, **kept mass** how much of the model's probability the samplers left. ⟳ says that the text goes in \
+circles, and which settings help.
 
 Arrow keys walk the tokens; the candidates below follow, with ▶ at the one that was drawn. **Enter** goes to them, and \
 Enter there takes another road: the text goes on with that token instead. `[` and `]` show the run before and after, \
@@ -49,52 +47,68 @@ Enter there takes another road: the text goes on with that token instead. `[` an
         self.border_title = "X-ray · F9"
         self.border_subtitle = "←→ walk · l lens · Enter candidates"
 
+    _shown: RibbonToken | None = None
+
+    def on_mount(self) -> None:
+        """Name another lens at once."""
+        self.watch(self.view, "lens", self._tell_lens, init=False)
+
     def compose(self) -> ComposeResult:
         """Numbers, ribbon, the token's numbers."""
         yield Static("run a prompt first", id="ribbon-numbers")
         yield RibbonView()
-        yield Static("", id="ribbon-token")
+        yield LiveText("", id="ribbon-token")
 
-    def show_run(self, title: str, tokens: Sequence[RibbonToken], stats: RunStats | None, *, cursor: int) -> None:
+    def show_run(
+        self,
+        title: str,
+        tokens: Sequence[RibbonToken],
+        stats: RunStats | None,
+        params: SamplingParams,
+        *,
+        cursor: int,
+    ) -> None:
         """Show a run.
 
         Args:
             title: which run it is.
             tokens: the prompt's and its own.
             stats: of a run that has ended.
+            params: the settings that chose its last token.
             cursor: the token to stand on.
         """
         self.border_title = f"X-ray · F9 · {visible(title)}"
         new = [token for token in tokens if token.index >= 0]
-        parts: list[str] = []
-        if stats is not None:
-            gaps = f"ITL p50 {stats.itl_p50_s * 1e3:.1f} p99 {stats.itl_p99_s * 1e3:.1f} ms"
-            speed = f"{stats.tokens_per_s:.1f} tok/s · perplexity {stats.perplexity:.1f}"
-            parts.append(f"TTFT {stats.ttft_s * 1e3:.0f} ms · {gaps} · {speed}")
-        if new:
-            mass = fmean(token.kept_mass for token in new)
-            parts.append(f"mean entropy {fmean(token.entropy for token in new):.2f} bits · mean kept mass {mass:.1%}")
-        share = loop_share([token.id for token in new])
-        if share > LOOP_SHARE:
-            parts.append(
-                f"⟳ {share:.0%} of its 4-grams are repeats: try repetition_penalty 1.2, no_repeat_ngram_size 3, or a "
-                "higher temperature"
-            )
-        width = max(10, self.size.width - 16)
-        parts.append(f"surprisal {surprisal_line(new, width)}")
-        self.query_one("#ribbon-numbers", Static).update(Content("\n".join(parts)))
+        curve = surprisal_line(new, max(10, self.size.width - 30))
+        lines = (
+            speed_line(stats) if stats is not None else "",
+            choice_line(new) if new else "",
+            loop_line([token.id for token in new], params),
+            f"surprisal, {BITS_A_STEP} bits a step {curve}" if new else "",
+        )
+        self.query_one("#ribbon-numbers", Static).update(Content("\n".join(filter(None, lines))))
         self.view.show(tokens, cursor=cursor)
 
     def show_token(self, token: RibbonToken) -> None:
         """Say everything about one token."""
-        name = visible(token.text.replace(" ", "·").replace("\n", "↵")) or "∅"
+        self._shown = token
+        name = token_label(token.text)
         if not token.rank:
             told = "the first token: nothing predicts it"
         else:
-            told = f"p {token.prob:.4f} · {token.surprisal:.2f} bits · rank {token.rank:,}"
+            told = f"p {_share(token.prob)} · {token.surprisal:.2f} bits · rank {token.rank:,}"
             told += f" · entropy {token.entropy:.2f} bits"
         if token.index >= 0:
-            told += f" · drawn with {token.final_prob:.4f} of {token.kept:,} ({token.kept_mass:.1%} of the mass)"
+            told += f" · drawn with {_share(token.final_prob)} of {token.kept:,} ({token.kept_mass:.1%} of the mass)"
         where = f"new token {token.index + 1}" if token.index >= 0 else "prompt"
         content = Content.assemble((name, "bold"), f" id {token.id} · {where} · {told} · lens {self.view.lens}")
-        self.query_one("#ribbon-token", Static).update(content)
+        self.query_one("#ribbon-token", LiveText).show(content)
+
+    def _tell_lens(self) -> None:
+        if self._shown is not None:
+            self.show_token(self._shown)
+
+
+def _share(probability: float) -> str:
+    """A probability of 0–1 with four decimals, or as a power of ten where those would be zeros."""
+    return f"{probability:.4f}" if probability >= 0.0005 or probability == 0 else f"{probability:.0e}"

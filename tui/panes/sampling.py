@@ -17,6 +17,7 @@ from core.errors import SettingError
 from core.sampling_params import INTEGERS, PRESETS, RANGES, SamplingParams, check_setting
 from core.text import visible
 from tui.check import Check
+from tui.fields import Field
 
 _STEPS = {
     "temperature": 0.1,
@@ -44,7 +45,7 @@ _HINTS = {
 }
 
 
-class SettingInput(Input):
+class SettingInput(Field):
     """A number that up and down change by a step."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -117,10 +118,10 @@ same seed with the same settings writes the same text; an empty seed takes a new
                 yield SettingInput(name, f"{getattr(self.params, name):g}")
                 yield Label(_HINTS[name], classes="hint")
             yield Label("seed")
-            yield Input(placeholder="new", id="setting-seed", compact=True)
+            yield Field(placeholder="new", id="setting-seed", compact=True)
             yield Label("empty: new", classes="hint")
             yield Label("stop_strings")
-            yield Input(placeholder="none", id="setting-stop_strings", compact=True)
+            yield Field(placeholder="none", id="setting-stop_strings", compact=True)
             yield Label("a | b", classes="hint")
 
     def use_preset(self, name: str) -> None:

@@ -11,12 +11,17 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.getters import query_one
 from textual.message import Message
+from textual.reactive import reactive
 from textual.widgets import Input, Static
 
 from core.records import Similarity
+from core.registry import DEFAULT_PARAPHRASER
 from core.text import visible
+from tui.fields import Field
 
 BAR_CELLS = 24
+MODEL_CELLS = 20
+"""Of the model's name in the frame; of a longer one its end."""
 
 
 class SimilarityPane(Vertical):
@@ -41,22 +46,32 @@ A BERT fine-tuned on MRPC (pairs of news sentences) reads both sentences togethe
 likely they mean the same. Because the order matters to it a little, both A→B and B→A are shown.
 
 The cosine beside it compares the sentences' averaged hidden states, each read alone: a second opinion, not a \
-probability. Enter compares.
+probability. Enter compares; F8 chooses another model, and a sentence encoder gives the cosine alone.
 """
+
+    model: reactive[str] = reactive(DEFAULT_PARAPHRASER)
+    """The model that compares; the frame names it."""
 
     first = query_one("#sentence-a", Input)
     second = query_one("#sentence-b", Input)
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's own name
         super().__init__(id=id)
-        self.border_title = "Similarity · F5"
         self.border_subtitle = "Enter compares"
 
     def compose(self) -> ComposeResult:
         """Two inputs and the answer."""
-        yield Input(placeholder="A  The cat is on the mat", id="sentence-a", compact=True)
-        yield Input(placeholder="B  A feline is sitting on a rug", id="sentence-b", compact=True)
+        yield Field(placeholder="A  The cat is on the mat", id="sentence-a", compact=True)
+        yield Field(placeholder="B  A feline is sitting on a rug", id="sentence-b", compact=True)
         yield Static("", id="similarity-answer")
+
+    def watch_model(self, model: str) -> None:
+        """Name the model; an answer of another one goes."""
+        name = visible(model)
+        short = name if len(name) <= MODEL_CELLS else f"…{name[1 - MODEL_CELLS :]}"
+        self.border_title = Content(f"Similarity · F5 · {short}")  # as Content: no markup is read
+        if self.is_mounted:
+            self.show_note("")
 
     def action_compare(self) -> None:
         """Ask for a comparison, or point to the sentence that is missing."""

@@ -18,6 +18,10 @@ class StatusLine(Static):
     """The name asked for, until it is loaded."""
     state: reactive[str] = reactive("starting the engine")
     failed: reactive[bool] = reactive(False)
+    hint: reactive[str] = reactive("")
+    """What to do about a failure; too long to stand here, so others show it."""
+    download: reactive[str] = reactive("")
+    """How far the model on its way from the hub is, in a few words."""
     speed: reactive[str] = reactive("")
     """Tokens/s and TTFT of the run on screen."""
     context: reactive[str] = reactive("")
@@ -25,7 +29,7 @@ class StatusLine(Static):
 
     def on_mount(self) -> None:
         """Paint on every change."""
-        for name in ("model", "wanted_model", "state", "failed", "speed", "context"):
+        for name in ("model", "wanted_model", "state", "failed", "download", "speed", "context"):
             self.watch(self, name, self._paint, init=False)
         self._paint()
 
@@ -42,8 +46,8 @@ class StatusLine(Static):
         source = f"({model.source})" if model is not None and not name.startswith(f"{model.source}/") else ""
         use = "" if model is None else "chat" if model.chat else "continues"
         # From the most to the least needed; what does not fit is left out from the end.
-        items = [name, self.state, use, self.speed, where, self.context, source]
-        order = [0, 6, 2, 4, 1, 3, 5]
+        items = [name, self.state, self.download, use, self.speed, where, self.context, source]
+        order = [0, 7, 3, 5, 1, 2, 4, 6]
         room, kept = self.size.width - 2, set[int]()
         for index, item in enumerate(items):
             if item and len(item) + 3 <= room:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar
 
@@ -46,7 +47,12 @@ byte-level BPE keeps every byte and marks a leading space (`·` here, `Ġ` in it
 the case, adds [CLS] and [SEP], and marks a piece that continues a word with `##`.
 
 Arrow keys walk the tokens and the line below says everything about one; `s` switches between both lists, one of them, \
-and the table of special tokens. A character that needs several tokens shows as `한 1/3`.
+and the table of special tokens. A character that needs several tokens shows as `한 1/3`, \
+a mark that needs a letter before it on `◌`, and a blank that is no ordinary space as `⍽`.
+
+The same letter can be one character (NFC) or several (NFD, as in file names on a Mac): it looks the same, and splits \
+otherwise. A line over the tokens says when that happens, and when BERT takes letters apart: it drops accents, and \
+for that splits é into e and its accent, and 득 into ㄷ, ㅡ and ㄱ.
 """
 
     generator_view = query_one("#generator-tokens", TokenView)
@@ -62,8 +68,10 @@ and the table of special tokens. A character that needs several tokens shows as 
     def compose(self) -> ComposeResult:
         """Two lists with a heading each, a detail line, the special tokens."""
         yield Static("reading the tokenizers…", id="generator-heading", classes="heading")
+        yield Static("", id="generator-notes", classes="notes")
         yield TokenView(id="generator-tokens")
         yield Static("", id="wordpiece-heading", classes="heading")
+        yield Static("", id="wordpiece-notes", classes="notes")
         yield TokenView(id="wordpiece-tokens")
         yield Static("", id="special-tokens")
         yield Static("", id="token-detail")
@@ -85,7 +93,15 @@ and the table of special tokens. A character that needs several tokens shows as 
         if self.breakdown is not Breakdown.SPECIAL:
             target.focus()
 
-    def show(self, view: Breakdown, name: str, scheme: Scheme, pieces: tuple[TokenPiece, ...], source: str) -> None:
+    def show(
+        self,
+        view: Breakdown,
+        name: str,
+        scheme: Scheme,
+        pieces: tuple[TokenPiece, ...],
+        source: str,
+        notes: Sequence[str] = (),
+    ) -> None:
         """Show the tokens of one tokenizer.
 
         Args:
@@ -94,10 +110,14 @@ and the table of special tokens. A character that needs several tokens shows as 
             scheme: how it spells its tokens.
             pieces: the tokens.
             source: the text they come from.
+            notes: what the tokenizer does to the text's letters that one may not expect.
         """
         heading = Content.assemble((f"{len(pieces):,} tokens", "bold"), f" · {visible(name)} {scheme}")
         self.border_title = f"Tokens · F3 · {len(source):,} characters, {len(source.encode()):,} bytes"
         self.query_one(f"#{view}-heading", Static).update(heading)
+        line = self.query_one(f"#{view}-notes", Static)
+        line.update(Content("\n".join(map(visible, notes))))
+        line.set_class(bool(notes), "-some")
         self.query_one(f"#{view}-tokens", TokenView).show(pieces, source)
 
     def show_special(self, tokenizers: dict[str, tuple[SpecialToken, ...]]) -> None:

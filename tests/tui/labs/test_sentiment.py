@@ -21,7 +21,9 @@ def sentiment(text: str, index: int = 0, *, words: bool = False) -> Sentiment:
         for place, (start, word) in enumerate(spans)
     )
     scores = (LabelScore("NEGATIVE", 0.125), LabelScore("POSITIVE", 0.875))
-    return Sentiment("starter/sst2", index, text, "POSITIVE", scores, left_out if words else (), truncated=False)
+    return Sentiment(
+        "starter/distilbert-sst2", index, text, "POSITIVE", scores, left_out if words else (), truncated=False
+    )
 
 
 def script(request: Work) -> list[Event]:
@@ -43,8 +45,8 @@ async def test_all_lines_are_asked_about_then_the_words_of_the_first(launch: Lau
     async with opened(launch, SentimentPane, script=script) as (running, pane):
         await running.until(lambda: "−0.400" in str(pane.words.content))
         assert questions(running.engine) == [
-            ReadSentiment("starter/sst2", LINES),
-            ReadSentiment("starter/sst2", LINES[:1], contributions=True),
+            ReadSentiment("starter/distilbert-sst2", LINES),
+            ReadSentiment("starter/distilbert-sst2", LINES[:1], contributions=True),
         ]
         shown = str(pane.lines.content).split("\n")
         assert [row[0] for row in shown] == ["▸", " ", " "]
@@ -57,7 +59,7 @@ async def test_moving_the_cursor_asks_for_that_line_s_words_only_once(launch: La
         pane.texts.focus()
         await running.pilot.press("down")
         await running.until(lambda: "dull" in str(pane.words.content))
-        assert questions(running.engine)[-1] == ReadSentiment("starter/sst2", LINES[1:2], contributions=True)
+        assert questions(running.engine)[-1] == ReadSentiment("starter/distilbert-sst2", LINES[1:2], contributions=True)
         await running.pilot.press("up")
         await running.until(lambda: "clever" in str(pane.words.content))
         pane.ask()
@@ -71,7 +73,9 @@ async def test_a_changed_line_is_read_with_its_words_and_the_others_are_not_read
         await running.type("[/b] ")
         await running.until(lambda: "[/b]" in str(pane.words.content))
         changed = f"[/b] {LINES[0]}"
-        assert questions(running.engine)[2:] == [ReadSentiment("starter/sst2", (changed,), contributions=True)]
+        assert questions(running.engine)[2:] == [
+            ReadSentiment("starter/distilbert-sst2", (changed,), contributions=True)
+        ]
 
 
 async def test_another_model_reads_everything_again(launch: Launch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from core.lab.students import HALF, CompareStudents, StudentEntry, StudentsCompared, StudentSize, StudentTask
+from core.lab.students import CompareStudents, StudentEntry, StudentsCompared, StudentSize, StudentTask
 from tests.tui.conftest import Launch
 from tests.tui.labs.conftest import SnapPane
 from tests.tui.labs.lab import opened, questions
@@ -72,7 +72,7 @@ async def test_labels_paired_by_number_are_named_so(launch: Launch) -> None:
 
 
 def test_the_default_student_is_made_of_the_teacher_where_no_starter_is() -> None:
-    assert StudentsPane.MODELS["student"] in (HALF, "starter/distilbert")
+    assert StudentsPane.MODELS["student"] == "starter/distilbert"
 
 
 def test_the_pane_at_80_by_24(snap_pane: SnapPane) -> None:

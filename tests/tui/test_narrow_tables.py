@@ -1,0 +1,84 @@
+"""What the X-ray and the candidates show where room or numbers are small."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+from rich.cells import cell_len
+from textual.app import App, ComposeResult
+from textual.widgets import Static
+
+from core.records import Candidate, CandidateTable, CutRule
+from core.sampling_params import SamplingParams
+from tests.tui.conftest import Launch, Running
+from tests.tui.test_candidates import looking as looking_at_candidates
+from tests.tui.test_xray import looking, told
+from tui.panes.candidates import CandidatesPane, bar_cells, heading
+from tui.ribbon import RibbonToken, RibbonView
+
+
+def tells(running: Running, text: str) -> bool:
+    """Whether the line about the token under the cursor says something."""
+    return text in told(running)
+
+
+async def test_another_lens_is_named_at_once(launch: Launch) -> None:
+    async with looking(launch) as running:
+        await running.until(lambda: "lens surprisal" in told(running))
+        for name in ("probability", "rank", "entropy"):
+            await running.pilot.press("l")
+            await running.until(partial(tells, running, f"lens {name}"))
+
+
+async def test_a_probability_of_almost_nothing_is_no_row_of_zeros(launch: Launch) -> None:
+    async with looking(launch) as running:
+        running.screen.ribbon.show_token(RibbonToken(" x", 1, 0, 4e-05, 7500, 1.0, 0.0, 13, 0.8))
+        assert "p 4e-05" in told(running)
+        assert "drawn with 0.0000 of 13" in told(running)
+
+
+@pytest.mark.parametrize(("width", "cells"), [(120, 10), (80, 10), (79, 9), (75, 5), (74, 4), (40, 4)])
+def test_bars_give_way_before_numbers_do(width: int, cells: int) -> None:
+    assert bar_cells(width) == cells
+    assert cell_len(heading(width)) == 70 + cells
+
+
+class Viewer(App[None]):
+    def compose(self) -> ComposeResult:
+        yield RibbonView()
+
+
+async def test_a_token_wider_than_the_ribbon_says_that_it_goes_on() -> None:
+    app = Viewer()
+    async with app.run_test(size=(30, 10)):
+        view = app.query_one(RibbonView)
+        view.show([RibbonToken("-" * 64, 1, 0, 0.5, 1, 1.0, 0.5, 3, 0.9)], cursor=0)
+        assert view.render_line(0).text.rstrip().endswith("-…")
+        assert cell_len(view.render_line(1).text.rstrip()) <= 30
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 50)])
+async def test_every_column_stands_under_its_name(launch: Launch, size: tuple[int, int]) -> None:
+    async with looking_at_candidates(launch, size=size) as running:
+        pane = running.screen.candidates
+        assert isinstance(pane, CandidatesPane)
+        row = Candidate(7, 12345, "word", -98.765, 0.25, 0.5, 0.75, True, CutRule.NOT_CUT)
+        table = CandidateTable((row,), 0, 1, 1, 0.5, 1.0, 3)
+        pane.show(table, SamplingParams(), fresh=True, same_context=False)
+        await running.pilot.pause()
+        names = str(pane.query_one("#candidate-heading", Static).content)
+        line = pane.rows.render_line(0).text
+        for name, text in (
+            ("rank", "7"),
+            ("model", "25.0%"),
+            ("final", "50.0%"),
+            ("cumul.", "75.0%"),
+            ("logit", "-98.765"),
+        ):
+            end = names.index(name) + len(name)
+            assert end > pane.rows.row_cells or line[:end].endswith(text), (name, line)
+        for name, text in (("token", "word"), ("fate", "kept")):
+            assert line[names.index(name) :].startswith(text), (name, line)
+        if size == (80, 24):
+            assert line.rstrip().endswith("12345")
