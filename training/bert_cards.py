@@ -44,9 +44,9 @@ next-sentence task come from other documents; label 0 is "is next"."""
 
 TASK_SUMMARIES = {
     Task.MRPC: """\
-Says whether two sentences mean the same: labels `not_equivalent` and `equivalent`. All but its last
-layers is the encoder of the starter BERT, so it needs the folder `bert` beside it. That encoder
-started from all-MiniLM-L6-v2 (Apache-2.0).""",
+Says whether two sentences mean the same: labels `not_equivalent` and `equivalent`. What it has not
+for itself is the starter BERT's, so it needs the folder `bert` beside it. That BERT started from
+all-MiniLM-L6-v2 (Apache-2.0).""",
     Task.SST2: """\
 Says whether a sentence speaks well of something: labels `NEGATIVE` and `POSITIVE`. All but its last
 layers is the encoder of the starter BERT, so it needs the folder `bert` beside it. That encoder
@@ -55,9 +55,11 @@ started from all-MiniLM-L6-v2 (Apache-2.0).""",
 
 TASK_DATA = {
     Task.MRPC: """\
-The MRPC train set (Dolan and Brockett 2005; Microsoft Research terms, not redistributed), without
-the rows that recur in the dev sets of MRPC, SST-2 or STS-B. The dev set was never trained on and
-picked no checkpoint.""",
+The MRPC train set (Dolan and Brockett 2005; Microsoft Research terms, not redistributed). Where the
+table below names more sources: the STS-B train set (Cer et al. 2017) as soft labels, and pairs of
+short sentences from it and from the starter BERT's training text, labelled by the cosine of
+all-MiniLM-L6-v2. Rows that recur in the dev sets of MRPC, SST-2 or STS-B are left out. The dev set
+was never trained on and picked no checkpoint.""",
     Task.SST2: """\
 The SST-2 train set (Socher et al. 2013), without the rows that recur in the dev sets of MRPC, SST-2
 or STS-B. The dev set was never trained on and picked no checkpoint.""",
