@@ -18,10 +18,10 @@ from core.device import DTYPES
 from core.encoders import pack_linears, share_modules
 from core.errors import ModelFormatError
 from core.loading import ProgressCallback, from_pretrained, gpt2_only, load_failure, model_info
+from core.model_files.checks import check_vocabulary
 from core.precision import choose_layers
 from core.records import ModelInfo
 from core.registry import ResolvedModel, read_config, weight_files, weight_map
-from core.weight_checks import check_vocabulary
 
 
 class Head(StrEnum):

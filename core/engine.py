@@ -13,9 +13,9 @@ from core.choosing import rank_candidates
 from core.decoding import Decoder, PrefixCache, Retuning, SequenceEnd, fit_prompt, read_prompt
 from core.device import use_all_cores
 from core.encoder_models import Head, LoadedEncoder, two_labelled
-from core.gguf_conversion import ready
 from core.inspection import Inspector, score_tokens
 from core.loading import LoadedCausal, ProgressCallback
+from core.model_files.gguf_conversion import ready
 from core.protocol import (
     Answered,
     Ask,

@@ -19,9 +19,9 @@ from core.encoder_models import Head, LoadedEncoder, auto_class, load_tokenizer
 from core.encoders import pack_linears
 from core.errors import ModelFormatError
 from core.loading import ProgressCallback, from_pretrained, gpt2_only, model_info
+from core.model_files.checks import check_vocabulary
 from core.precision import choose_layers
 from core.registry import ResolvedModel, read_config
-from core.weight_checks import check_vocabulary
 
 _BLOCK_NAMES = {
     "attention.self.query": "attention.q_lin",

@@ -22,11 +22,11 @@ from core.device import DTYPES
 from core.end_tokens import end_ids
 from core.errors import DeviceError, EngineError, ModelFormatError
 from core.gpt2 import GPT2, GPT2Config
+from core.model_files.checks import check_vocabulary
 from core.precision import CALIBRATION_TEXT, choose_layers, measure_error
 from core.records import ModelInfo, PrecisionError
 from core.registry import ResolvedModel, read_config, weight_files
 from core.tokenization import TextTokenizer
-from core.weight_checks import check_vocabulary
 
 PROBE_ENTRIES = 2**22
 """How many weights the speed of a precision is judged on."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ModelFormatError, ModelNotFoundError
-from core.hub_cache import cached_snapshot, cached_snapshots, hub_cache, split_revision
+from core.hub.cache import cached_snapshot, cached_snapshots, hub_cache, split_revision
 
 
 class Task(StrEnum):

@@ -15,13 +15,13 @@ import torch
 
 from core.device import DTYPES, pick_device, pick_precision
 from core.encoder_models import Head, LoadedEncoder, load_encoder
-from core.fit import BYTES, check_fit, count_parameters
-from core.gguf_conversion import ready
 from core.halving import load_halved
 from core.loading import LoadedCausal, ProgressCallback, load_causal
 from core.memory import give_back
+from core.model_files.checks import check_model
+from core.model_files.fit import BYTES, check_fit, count_parameters
+from core.model_files.gguf_conversion import ready
 from core.registry import ResolvedModel, read_config
-from core.weight_checks import check_model
 
 ENCODERS_KEPT = 4
 """Enough for each task of the starters, which share most of their weights."""

@@ -80,7 +80,7 @@ class NlpTui(App[None]):
 
     async def action_open_models(self) -> None:
         """Show every model of this machine."""
-        from tui.models_screen import ModelsScreen  # the list and downloads, which the first frame does without
+        from tui.models.screen import ModelsScreen  # the list and downloads, which the first frame does without
 
         main = self.screen
         if not isinstance(main, MainScreen):

@@ -17,7 +17,7 @@ from core.errors import EngineError, InputError, SettingError
 from core.registry import DEFAULT_GENERATOR, DEFAULT_PARAPHRASER
 from core.sampling_params import RANGES
 from core.text import check_encodable, check_not_empty, visible
-from tui import doctor_options
+from tui.doctor import options as doctor_options
 from tui.lab_cli.all_commands import add_commands
 from tui.model_options import add_model_actions
 from tui.options import (

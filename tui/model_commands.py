@@ -12,18 +12,18 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 from core.errors import InputError, ModelFormatError
-from core.hub import Download, DownloadEvent, Transferring
-from core.hub_cache import MAIN
-from core.hub_records import DownloadPlan, Fetched, Paused, Verifying
-from core.hub_refusals import no_name, size_text
-from core.model_facts import ModelFacts, model_facts
+from core.hub.cache import MAIN
+from core.hub.download import Download, DownloadEvent, Transferring
+from core.hub.records import DownloadPlan, Fetched, Paused, Verifying
+from core.hub.refusals import no_name, size_text
+from core.model_files.facts import ModelFacts, model_facts
+from core.model_files.trash import bring_back, empty_trash, folder_bytes, move_to_trash, trash_bytes, trash_folder
+from core.model_files.verifying import FileState, check_files
 from core.registry import STARTERS, cached_models, resolve
 from core.text import visible
-from core.trash import bring_back, empty_trash, folder_bytes, move_to_trash, trash_bytes, trash_folder
-from core.verifying import FileState, check_files
 from tui.headless import EXIT_INTERRUPTED, print_json, say
 from tui.model_options import NEED_NAME
-from tui.transfer_text import transfer_text
+from tui.models.transfer_text import transfer_text
 
 EXIT_DECLINED = 1
 

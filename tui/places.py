@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from core import locations
-from core.hub_cache import hub_cache
+from core.hub.cache import hub_cache
 from core.registry import STARTER_FOLDER
 from core.text import visible
 from tui.headless import print_json

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.encoder_models import Head, LoadedEncoder, comparing_head, two_labelled
-from core.gguf_conversion import ready
 from core.loading import LoadedCausal, ProgressCallback
+from core.model_files.gguf_conversion import ready
 from core.shelf import Shelf
 
 

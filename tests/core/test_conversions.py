@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.conversions import ORIGIN_FILE, converted_models
+from core.model_files.conversions import ORIGIN_FILE, converted_models
 from core.registry import Source, resolve
 from tests.core.gguf_files import GgufFile
 

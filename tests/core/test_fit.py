@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from core import fit, memory
+from core import memory
 from core.errors import ModelTooLargeError
-from core.fit import check_fit, count_parameters
 from core.memory import RESERVE_BYTES
+from core.model_files import fit
+from core.model_files.checks import check_model
+from core.model_files.fit import check_fit, count_parameters
 from core.registry import resolve
 from core.shelf import Shelf
-from core.weight_checks import check_model
 from tests.conftest import ignore_progress
 
 CPU = torch.device("cpu")

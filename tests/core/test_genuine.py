@@ -15,8 +15,8 @@ import torch
 
 from core.decoding import Decoder, SequenceEnd
 from core.engine import Engine
-from core.gguf_conversion import PACKAGES, ready
 from core.loading import LoadedCausal, load_causal
+from core.model_files.gguf_conversion import PACKAGES, ready
 from core.protocol import Compare, Compared, Event, Generate, RunStarted, SequenceDone, TokenGenerated
 from core.records import Exchange, FinishReason
 from core.sampling_params import SamplingParams
@@ -128,7 +128,8 @@ def test_smollm2_writes_what_transformers_makes_of_the_same_file(converted: Any,
 @needs_smollm2
 def test_a_conversion_that_is_killed_leaves_no_model_behind(tmp_path: Path) -> None:
     script = (
-        "import sys; from core.gguf_conversion import ready; ready(sys.argv[1], lambda *told: print(told, flush=True))"
+        "import sys; from core.model_files.gguf_conversion import ready; "
+        "ready(sys.argv[1], lambda *told: print(told, flush=True))"
     )
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
     command = [sys.executable, "-c", script, str(SMOLLM2)]

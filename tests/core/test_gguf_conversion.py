@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from core import gguf_conversion
 from core.errors import EngineError, ModelFormatError, ModelTooLargeError
-from core.gguf_conversion import PACKAGES, ready
-from core.gguf_header import GgufHeader
 from core.locations import conversions_folder
+from core.model_files import gguf_conversion
+from core.model_files.gguf_conversion import PACKAGES, ready
+from core.model_files.gguf_header import GgufHeader
 from core.registry import ResolvedModel, Source, is_converted, resolve, weight_files
 from tests.conftest import ignore_progress
 from tests.core.gguf_files import GgufFile
@@ -134,7 +134,7 @@ def test_a_broken_file_is_refused_before_anything_is_made(file: Path, writer: Wr
 def test_a_file_too_large_for_memory_is_refused_before_it_is_unpacked(
     file: Path, writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.fit.free_bytes", lambda: 200_000_100)
+    monkeypatch.setattr("core.model_files.fit.free_bytes", lambda: 200_000_100)
     with pytest.raises(ModelTooLargeError, match="needs 0 MB of memory in float32"):
         ready(str(file), ignore_progress)
     assert writer.times == 0
@@ -142,7 +142,7 @@ def test_a_file_too_large_for_memory_is_refused_before_it_is_unpacked(
 
 def test_a_full_disk_is_told_before_it_is_unpacked(file: Path, writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = type("Usage", (), {"free": 10})
-    monkeypatch.setattr("core.gguf_conversion.shutil.disk_usage", lambda path: usage)
+    monkeypatch.setattr("core.model_files.gguf_conversion.shutil.disk_usage", lambda path: usage)
     with pytest.raises(EngineError, match="takes 0 MB, 0 MB are free in"):
         ready(str(file), ignore_progress)
     assert writer.times == 0

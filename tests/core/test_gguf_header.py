@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.errors import ModelFormatError
-from core.gguf_header import read_gguf
+from core.model_files.gguf_header import read_gguf
 from tests.core.gguf_files import GgufFile, Tensor, text
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from core.hub_cache import cached_snapshot, cached_snapshots, hub_cache
+from core.hub.cache import cached_snapshot, cached_snapshots, hub_cache
 
 OLD, NEW = "0123456789abcdef" + "0" * 24, "fedcba9876543210" + "0" * 24
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from core.encoder_models import Head, load_encoder
-from core.model_facts import model_facts
+from core.model_files.facts import model_facts
 from core.registry import STARTERS, resolve
 from tests.conftest import EncoderBuilder, ignore_progress, load_causal_folder
 from tests.core.gguf_files import GgufFile, Tensor, text

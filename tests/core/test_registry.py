@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import ModelFormatError, ModelNotFoundError
-from core.hub_cache import hub_cache
+from core.hub.cache import hub_cache
 from core.registry import (
     STARTER_FOLDER,
     STARTERS,

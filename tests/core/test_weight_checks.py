@@ -15,9 +15,9 @@ from safetensors.torch import load_file, save_file
 
 from core.encoder_models import Head
 from core.errors import EngineError, ModelFormatError
+from core.model_files.checks import check_model
 from core.registry import STARTERS, resolve
 from core.shelf import Shelf
-from core.weight_checks import check_model
 from tests.conftest import EncoderBuilder, ignore_progress
 
 CPU = ("cpu", "float32", ignore_progress)

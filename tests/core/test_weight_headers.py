@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from core.errors import ModelFormatError
+from core.model_files.headers import MOST_HEADER_BYTES, TensorEntry, check_weights, read_header
 from core.registry import STARTER_FOLDER
-from core.weight_headers import MOST_HEADER_BYTES, TensorEntry, check_weights, read_header
 from tests.conftest import Builder, load_causal_folder
 
 WEIGHTS = {"a": torch.arange(6.0).view(2, 3), "b": torch.ones(4, dtype=torch.float16)}

@@ -14,8 +14,8 @@ import pytest
 
 from core.encoder_models import Head
 from core.errors import EngineError
-from core.hub import Download, DownloadEvent
-from core.hub_records import DownloadPlan
+from core.hub.download import Download, DownloadEvent
+from core.hub.records import DownloadPlan
 from core.registry import STARTER_FOLDER, resolve
 from tests.conftest import EncoderBuilder
 from tests.hub.server import HubRepository, LocalHub, sha256

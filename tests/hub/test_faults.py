@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from core.errors import ModelFormatError
-from core.hub import Transferring
-from core.hub_cache import cached_snapshot
-from core.hub_records import Paused
-from core.hub_transfer import asked_wait_s
+from core.hub.cache import cached_snapshot
+from core.hub.download import Transferring
+from core.hub.records import Paused
+from core.hub.transfer import asked_wait_s
 from tests.hub.conftest import (
     download,
     is_whole,

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from core.errors import DownloadError, ModelFormatError, ModelNotFoundError
-from core.hub import Download
-from core.hub_faults import without_token
-from core.hub_files import choose_files
-from core.hub_records import Fetched, HubFile
-from core.hub_refusals import cannot_write, size_text
+from core.hub.download import Download
+from core.hub.faults import without_token
+from core.hub.files import choose_files
+from core.hub.records import Fetched, HubFile
+from core.hub.refusals import cannot_write, size_text
+from core.model_files.trash import move_to_trash, trash_bytes
 from core.registry import cached_models, resolve
-from core.trash import move_to_trash, trash_bytes
 from tests.hub.conftest import (
     download,
     drain,

@@ -147,7 +147,7 @@ async def open_models(running: Running) -> None:
 
 async def ask_for_download(running: Running) -> None:
     """Open the question before a download."""
-    from tui.plan_dialog import PlanDialog
+    from tui.models.plan_dialog import PlanDialog
 
     await open_screen(lambda _: PlanDialog(["a model"], "1 MB"), running)
 

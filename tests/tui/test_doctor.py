@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from tui import doctor_checks, doctor_devices, terminal_probe
-from tui.doctor_checks import Verdict, check_files, check_memory, check_network, check_terminal, check_versions
-from tui.doctor_devices import check_devices, judge
+from tui.doctor import checks, devices, terminal_probe
+from tui.doctor.checks import Verdict, check_files, check_memory, check_network, check_terminal, check_versions
+from tui.doctor.devices import check_devices, judge
 
 RESULT: dict[str, Any] = {
     "device": "cuda",
@@ -70,7 +70,7 @@ def test_a_terminal_without_colours_is_a_warning_and_an_unknown_clipboard_is_non
 def test_a_small_terminal_is_a_warning(
     monkeypatch: pytest.MonkeyPatch, size: tuple[int, int] | None, verdict: Verdict
 ) -> None:
-    monkeypatch.setattr(doctor_checks, "size", lambda: size)
+    monkeypatch.setattr(checks, "size", lambda: size)
     found = {finding.name: finding for finding in check_terminal({})}
     assert found["size"].verdict is verdict
 
@@ -106,7 +106,7 @@ def test_a_terminal_that_does_not_answer_is_unknown(terminal: int, monkeypatch: 
 
 @pytest.mark.parametrize(("cells", "verdict"), [(2, Verdict.OK), (1, Verdict.WARNING), (None, Verdict.UNKNOWN)])
 def test_wide_characters_need_two_cells(monkeypatch: pytest.MonkeyPatch, cells: int | None, verdict: Verdict) -> None:
-    monkeypatch.setattr(doctor_checks, "wide_cells", lambda: cells)
+    monkeypatch.setattr(checks, "wide_cells", lambda: cells)
     found = {finding.name: finding for finding in check_terminal({})}
     assert found["wide characters"].verdict is verdict
 
@@ -115,8 +115,8 @@ def test_wide_characters_need_two_cells(monkeypatch: pytest.MonkeyPatch, cells: 
 
 
 def test_a_missing_package_is_a_problem_and_an_optional_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = doctor_checks._version
-    monkeypatch.setattr(doctor_checks, "_version", lambda name: "" if name in ("torch", "gguf") else known(name))
+    known = checks._version
+    monkeypatch.setattr(checks, "_version", lambda name: "" if name in ("torch", "gguf") else known(name))
     found = {finding.name: finding for finding in check_versions()}
     assert (found["torch"].verdict, found["gguf"].verdict) == (Verdict.PROBLEM, Verdict.OK)
     assert "pip install" in found["torch"].hint
@@ -124,21 +124,21 @@ def test_a_missing_package_is_a_problem_and_an_optional_one_is_not(monkeypatch: 
 
 
 def test_a_folder_that_cannot_be_written_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor_checks, "is_writable", lambda path: not path.endswith("nlp-tui"))
+    monkeypatch.setattr(checks, "is_writable", lambda path: not path.endswith("nlp-tui"))
     verdicts = {finding.name: finding.verdict for finding in check_files()}
     assert verdicts["cache"] is verdicts["data"] is Verdict.PROBLEM
     assert verdicts["starters"] is verdicts["hub cache"] is Verdict.OK
 
 
 def test_a_nearly_full_disk_and_little_memory_are_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor_checks, "LEAST_DISK_BYTES", 2**60)
-    monkeypatch.setattr(doctor_checks, "free_bytes", lambda: 10_000_000)
+    monkeypatch.setattr(checks, "LEAST_DISK_BYTES", 2**60)
+    monkeypatch.setattr(checks, "free_bytes", lambda: 10_000_000)
     assert {finding.verdict for finding in check_files() if finding.name != "starters"} == {Verdict.WARNING}
     assert [finding.verdict for finding in check_memory()] == [Verdict.WARNING]
 
 
 def test_memory_that_a_system_does_not_tell_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor_checks, "free_bytes", lambda: 0)
+    monkeypatch.setattr(checks, "free_bytes", lambda: 0)
     assert [finding.verdict for finding in check_memory()] == [Verdict.UNKNOWN]
 
 
@@ -180,7 +180,7 @@ def test_a_self_test_that_ends_early_is_a_problem() -> None:
 
 
 def test_a_device_that_hangs_is_named_and_its_process_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor_devices, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(devices, "PATIENCE_S", 0.5)
     *_, last = check_devices(script(TODO, RESULT, end="time.sleep(600)"))
     assert (last.name, last.verdict) == ("cpu float32", Verdict.PROBLEM)
     assert "it hangs" in last.detail

@@ -8,7 +8,7 @@ from textual.widgets import Static
 
 from tests.hub.server import git_sha1, is_large, sha256
 from tests.tui.conftest import Running
-from tui.models_screen import ModelsScreen
+from tui.models.screen import ModelsScreen
 
 COMMIT = "1" * 40
 

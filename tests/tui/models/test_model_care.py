@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from textual.widgets import Static
 
-from core.hub_cache import cached_snapshot
+from core.hub.cache import cached_snapshot
+from core.model_files.verifying import FileCheck
 from core.protocol import Load
 from core.registry import DEFAULT_GENERATOR, ResolvedModel
-from core.verifying import FileCheck
 from tests.tui.conftest import Launch
 from tests.tui.models.opening import enter_name, go_to, note, open_models, put_into_cache, state
 from tui.screen import Target
@@ -61,7 +61,7 @@ async def test_esc_stops_a_verification_and_nothing_is_said_of_its_outcome(
         raise AssertionError("it went on")
         yield
 
-    monkeypatch.setattr("tui.model_care.check_files", check_slowly)
+    monkeypatch.setattr("tui.models.care.check_files", check_slowly)
     async with launch() as running:
         screen = await open_models(running)
         await go_to(running, screen, "starter/gpt2")

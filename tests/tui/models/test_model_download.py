@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from textual.widgets import Static
 
-from core.hub_cache import cached_snapshot
+from core.hub.cache import cached_snapshot
 from core.protocol import Load
 from core.registry import DEFAULT_GENERATOR
 from tests.hub.conftest import is_whole, part_of, size_of, weights_of
 from tests.hub.server import LocalHub
 from tests.tui.conftest import Launch, Running
 from tests.tui.models.opening import details, enter_name, first_cell, note, open_models
-from tui.models_screen import ModelsScreen
-from tui.plan_dialog import PlanDialog
+from tui.models.plan_dialog import PlanDialog
+from tui.models.screen import ModelsScreen
 
 HALF = 2**22
 

@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from core.hub_records import DownloadPlan, HubFile
+from core.hub.records import DownloadPlan, HubFile
 from core.tokenization import TextTokenizer
 from tests.tui.conftest import read_tokenizer
 from tests.tui.fake_engine import FakeEngine
 from tests.tui.models.opening import put_into_cache
 from tests.tui.test_snapshots import SnapCompare, until
-from tui import model_rows
 from tui.app import NlpTui
-from tui.model_rows import ModelRow, read_row
-from tui.model_texts import PRECISIONS, Room, plan_lines
-from tui.models_screen import ModelsScreen
-from tui.plan_dialog import PlanDialog
+from tui.models import rows as model_rows
+from tui.models.plan_dialog import PlanDialog
+from tui.models.rows import ModelRow, read_row
+from tui.models.screen import ModelsScreen
+from tui.models.texts import PRECISIONS, Room, plan_lines
 from tui.screen import MainScreen
 
 
@@ -45,7 +45,7 @@ def app(monkeypatch: pytest.MonkeyPatch, own_cache: Path, gpt2_folder: Path, tmp
     put_into_cache(own_cache, "org/old-checkpoint", pickle)
     monkeypatch.setattr(TextTokenizer, "from_folder", read_tokenizer)
     monkeypatch.setattr(model_rows, "read_row", read_elsewhere)
-    monkeypatch.setattr("tui.model_choice.free_bytes", lambda: 260_000_000)
+    monkeypatch.setattr("tui.models.choice.free_bytes", lambda: 260_000_000)
     return NlpTui(engine=FakeEngine())
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from textual.widgets import Select
 
-from core.conversions import ORIGIN_FILE
 from core.encoder_models import Head
 from core.errors import ModelTooLargeError
-from core.hub_refusals import size_text
+from core.hub.refusals import size_text
 from core.locations import conversions_folder
-from core.model_facts import model_facts
+from core.model_files.conversions import ORIGIN_FILE
+from core.model_files.facts import model_facts
 from core.protocol import Ask, Compare, Load
 from core.records import FinishReason
 from core.registry import DEFAULT_GENERATOR, DEFAULT_PARAPHRASER, STARTERS, resolve
@@ -25,10 +25,10 @@ from tests.core.gguf_files import GgufFile
 from tests.tui.conftest import Launch, Running
 from tests.tui.fake_engine import FakeEngine, answer_comparison
 from tests.tui.models.opening import details, enter_name, first_cell, go_to, note, open_models, state
-from tui import model_rows
 from tui.dialogs import HelpDialog
-from tui.model_rows import ModelRow
-from tui.models_screen import ModelsScreen
+from tui.models import rows as model_rows
+from tui.models.rows import ModelRow
+from tui.models.screen import ModelsScreen
 from tui.screen import Target
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -310,7 +310,7 @@ async def test_what_goes_wrong_with_loading_stands_here_with_its_way_out(launch:
 
 
 async def test_what_does_not_fit_now_says_so_with_the_numbers(launch: Launch, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tui.model_choice.free_bytes", lambda: 250_000_000)
+    monkeypatch.setattr("tui.models.choice.free_bytes", lambda: 250_000_000)
     async with launch() as running:
         screen = await open_models(running)
         await go_to(running, screen, "starter/bert")

@@ -18,13 +18,13 @@ from typing import Any
 
 import torch
 
-from core.conversions import ORIGIN_FILE
 from core.device import DTYPES
 from core.errors import EngineError, ModelFormatError
-from core.fit import BYTES, check_fit, gigabytes
-from core.gguf_header import GgufHeader, read_gguf
 from core.loading import ProgressCallback, load_failure
 from core.memory import give_back
+from core.model_files.conversions import ORIGIN_FILE
+from core.model_files.fit import BYTES, check_fit, gigabytes
+from core.model_files.gguf_header import GgufHeader, read_gguf
 from core.registry import ResolvedModel, resolve
 
 PACKAGES = ("gguf", "accelerate")

@@ -15,7 +15,7 @@ def add_commands(commands: Commands) -> None:
 
 
 def _run_doctor(options: argparse.Namespace) -> int:
-    from tui.doctor import doctor  # only this command needs it
+    from tui.doctor.report import doctor  # only this command needs it
 
     return doctor(options.network, options.json)
 

@@ -14,9 +14,9 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from core import hub_refusals
 from core.errors import EngineError
-from core.hub_transfer import NETWORK_FAULT
+from core.hub import refusals
+from core.hub.transfer import NETWORK_FAULT
 
 
 def refusal(
@@ -34,27 +34,27 @@ def refusal(
     """
     match error:
         case GatedRepoError():
-            return hub_refusals.gated(name, endpoint)
+            return refusals.gated(name, endpoint)
         case RepositoryNotFoundError():
-            return hub_refusals.not_found(name, endpoint, others)
+            return refusals.not_found(name, endpoint, others)
         case RevisionNotFoundError():
-            return hub_refusals.no_revision(name, revision, endpoint)
+            return refusals.no_revision(name, revision, endpoint)
         case HfHubHTTPError() if error.response.status_code == 404:
-            return hub_refusals.not_found(name, endpoint, others)
+            return refusals.not_found(name, endpoint, others)
         case HfHubHTTPError():
-            return hub_refusals.refused(name, endpoint, error.response.status_code, logged_in=get_token() is not None)
+            return refusals.refused(name, endpoint, error.response.status_code, logged_in=get_token() is not None)
         case OfflineModeIsEnabled():
-            return hub_refusals.offline()
+            return refusals.offline()
         case HFValidationError():
-            return hub_refusals.no_name(name)
+            return refusals.no_name(name)
         case UnicodeEncodeError():  # HTTP's headers, of which the token is the only one from outside
-            return hub_refusals.unusable_token()
+            return refusals.unusable_token()
     if isinstance(error, NETWORK_FAULT):
-        return hub_refusals.unreachable(endpoint, _reason(error))
+        return refusals.unreachable(endpoint, _reason(error))
     if isinstance(error, OSError) and error.errno is not None:
-        return hub_refusals.cannot_write(cache, error)
+        return refusals.cannot_write(cache, error)
     if isinstance(error, ValueError | KeyError | TypeError):
-        return hub_refusals.no_hub(endpoint)
+        return refusals.no_hub(endpoint)
     return None
 
 

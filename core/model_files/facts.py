@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import EngineError
-from core.gguf_header import read_gguf
+from core.model_files.gguf_header import read_gguf
+from core.model_files.headers import BITS, TensorEntry, read_header
 from core.registry import COURSE_MODELS, STARTERS, ResolvedModel, Source, Task, read_config, weight_files
-from core.weight_headers import BITS, TensorEntry, read_header
 
 _TASKS = {
     "ForCausalLM": Task.CAUSAL_LM.value,

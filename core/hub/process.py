@@ -1,4 +1,4 @@
-"""The downloading process: `python -P -m core.fetch NAME REVISION CACHE`. It says what would come, and waits.
+"""The downloading process: `python -P -m core.hub.process NAME REVISION CACHE`. It says what would come, and waits.
 
 Writes a `DownloadPlan` on stdout, reads a line from stdin as the consent, then fetches and writes events as JSON
 lines; the last one is `Fetched` or `Refused`. huggingface_hub asks the hub and transfers the bytes; the truth about a
@@ -22,14 +22,14 @@ from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.hf_api import ModelInfo
 from huggingface_hub.utils import WeakFileLock
 
-from core import hub_refusals
 from core.errors import EngineError, ModelFormatError
-from core.hub_cache import entry_name
-from core.hub_faults import refusal, without_token
-from core.hub_files import choose_files
-from core.hub_hashes import content_hash
-from core.hub_records import DownloadPlan, Fetched, FetchEvent, HubFile, Paused, Refused, Verifying, encode_event
-from core.hub_transfer import Emit, Tally, fetch_into, patiently
+from core.hub import refusals
+from core.hub.cache import entry_name
+from core.hub.faults import refusal, without_token
+from core.hub.files import choose_files
+from core.hub.hashes import content_hash
+from core.hub.records import DownloadPlan, Fetched, FetchEvent, HubFile, Paused, Refused, Verifying, encode_event
+from core.hub.transfer import Emit, Tally, fetch_into, patiently
 from core.registry import ResolvedModel, Source, cached_models, weight_files
 
 _LOCK_PATIENCE_S = 0.2
@@ -110,7 +110,7 @@ def _make_plan(name: str, revision: str, place: _Place, emit: Emit) -> DownloadP
         return HfApi().model_info(name, revision=revision, files_metadata=True, timeout=timeout_s)
 
     if any(part in ("", ".", "..") for part in revision.split("/")):
-        raise hub_refusals.no_revision(name, revision, shown_endpoint())
+        raise refusals.no_revision(name, revision, shown_endpoint())
     info = patiently(ask, emit, shown_endpoint(), name)
     siblings = info.siblings or []
     files = [
@@ -119,7 +119,7 @@ def _make_plan(name: str, revision: str, place: _Place, emit: Emit) -> DownloadP
     chosen = choose_files(name, shown_endpoint(), files)
     commit = info.sha or ""
     if len(commit) != 40 or not all(character in "0123456789abcdef" for character in commit):
-        raise hub_refusals.no_hub(shown_endpoint())
+        raise refusals.no_hub(shown_endpoint())
     config = info.config or {}
     return DownloadPlan(
         name=name,
@@ -202,7 +202,7 @@ def _fetch_file(plan: DownloadPlan, file: HubFile, place: _Place, tally: Tally) 
     tally.emit(Verifying(file.name, tally.number, tally.count))
     if content_hash(part, file.blob) != file.blob:  # also what ended before its size: nothing more comes of it
         part.unlink()
-        raise hub_refusals.wrong_hash(plan.name, file.name, plan.endpoint)
+        raise refusals.wrong_hash(plan.name, file.name, plan.endpoint)
     part.replace(place.blob(file))
 
 

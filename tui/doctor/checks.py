@@ -17,8 +17,8 @@ from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 
 from core.memory import free_bytes, total_bytes
+from tui.doctor.terminal_probe import between, colours, encoding, size, wide_cells
 from tui.places import is_writable, nearest_folder, places
-from tui.terminal_probe import between, colours, encoding, size, wide_cells
 
 REQUIRED = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "textual", "huggingface_hub", "scikit-learn")
 OPTIONAL = {"gguf": "to read gguf files", "accelerate": "to read gguf files"}

@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 from core.errors import EngineError, InputError, ModelNotFoundError
-from core.hub_cache import cached_entries, entry_name, hub_cache, split_revision
+from core.hub.cache import cached_entries, entry_name, hub_cache, split_revision
 from core.registry import STARTERS
 
 _TRASH = ".nlp-tui-trash"

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from textual.content import Content
 
-from core.hub_cache import MAIN
-from core.hub_records import DownloadPlan
-from core.hub_refusals import size_text
-from core.model_facts import ModelFacts
+from core.hub.cache import MAIN
+from core.hub.records import DownloadPlan
+from core.hub.refusals import size_text
+from core.model_files.facts import ModelFacts
 from core.registry import Source, Task
 from core.text import visible
-from tui.model_rows import ModelRow, Use, purpose
+from tui.models.rows import ModelRow, Use, purpose
 
 PRECISIONS = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}
 """Bytes of a weight in memory."""

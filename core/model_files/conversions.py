@@ -1,6 +1,6 @@
 """The gguf files that were converted: which they are, by the folders that keep them as ordinary models.
 
-Only reads; `core.gguf_conversion` writes them.
+Only reads; `core.model_files.gguf_conversion` writes them.
 """
 
 from __future__ import annotations

@@ -22,13 +22,13 @@ from core.registry import Source, resolve
 from core.text import visible
 from tui.dialogs import HelpDialog
 from tui.fields import Field
-from tui.model_care import ModelCare
-from tui.model_choice import ModelChoice, folder_of
-from tui.model_download import ModelDownload
-from tui.model_rows import known_models, read_some
-from tui.model_settings import ModelSettings
-from tui.model_texts import Room, detail_text
-from tui.models_list import COMPARES, UNUSABLE, WRITES, ModelsTable
+from tui.models.care import ModelCare
+from tui.models.choice import ModelChoice, folder_of
+from tui.models.download import ModelDownload
+from tui.models.listing import COMPARES, UNUSABLE, WRITES, ModelsTable
+from tui.models.rows import known_models, read_some
+from tui.models.settings import ModelSettings
+from tui.models.texts import Room, detail_text
 
 if TYPE_CHECKING:
     from tui.screen import MainScreen

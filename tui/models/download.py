@@ -9,18 +9,18 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from core.errors import EngineError
-from core.hub import Download, DownloadEvent, Transferring
-from core.hub_records import DownloadPlan, Fetched, Paused, Verifying
-from core.hub_refusals import size_text
+from core.hub.download import Download, DownloadEvent, Transferring
+from core.hub.records import DownloadPlan, Fetched, Paused, Verifying
+from core.hub.refusals import size_text
 from tui.bars import bar
-from tui.model_texts import plan_lines
-from tui.plan_dialog import PlanDialog
-from tui.transfer_text import share_of, transfer_text
+from tui.models.plan_dialog import PlanDialog
+from tui.models.texts import plan_lines
+from tui.models.transfer_text import share_of, transfer_text
 
 if TYPE_CHECKING:
     from textual.worker import Worker
 
-    from tui.models_screen import ModelsScreen
+    from tui.models.screen import ModelsScreen
 
 BAR_CELLS = 20
 

@@ -16,10 +16,10 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from core.errors import KINDS, DownloadError, EngineError
-from core.hub_cache import MAIN, hub_cache, split_revision
-from core.hub_records import DownloadPlan, Fetched, FetchEvent, Fetching, Paused, Refused, Verifying, decode_event
-from core.hub_refusals import offline, too_large
-from core.trash import trash_bytes
+from core.hub.cache import MAIN, hub_cache, split_revision
+from core.hub.records import DownloadPlan, Fetched, FetchEvent, Fetching, Paused, Refused, Verifying, decode_event
+from core.hub.refusals import offline, too_large
+from core.model_files.trash import trash_bytes
 
 SPEED_WINDOW_S = 5.0
 """The speed shown is that of the last few seconds."""
@@ -143,7 +143,7 @@ class Download:
     async def _start(self) -> None:
         try:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", "core.fetch", self.name, self.revision, str(hub_cache())),
+                *(sys.executable, "-P", "-m", "core.hub.process", self.name, self.revision, str(hub_cache())),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ModelFormatError
+from core.model_files.headers import TensorEntry, check_weights, read_header
 from core.registry import PICKLES, ResolvedModel, read_config, weight_files, weight_map
-from core.weight_headers import TensorEntry, check_weights, read_header
 
 _EMBEDDINGS = (
     *("wte.weight", "word_embeddings.weight", "embed_tokens.weight", "tok_embeddings.weight"),

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from core.conversions import converted_models
 from core.errors import EngineError
-from core.gguf_header import read_gguf
-from core.hub_cache import ORGANISATIONS, split_revision
-from core.model_facts import ModelFacts, model_facts, task_of
+from core.hub.cache import ORGANISATIONS, split_revision
+from core.model_files.checks import check_model
+from core.model_files.conversions import converted_models
+from core.model_files.facts import ModelFacts, model_facts, task_of
+from core.model_files.gguf_header import read_gguf
 from core.registry import COURSE_MODELS, STARTERS, ResolvedModel, Task, cached_models, read_config, resolve
-from core.weight_checks import check_model
 
 MOMENT_S = 0.1
 """How long rows are read before those that are there are shown."""

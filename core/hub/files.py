@@ -9,8 +9,8 @@ import re
 from collections.abc import Sequence
 
 from core.errors import ModelFormatError
-from core.hub_hashes import is_hash
-from core.hub_records import HubFile
+from core.hub.hashes import is_hash
+from core.hub.records import HubFile
 from core.registry import PICKLES
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"

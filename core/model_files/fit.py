@@ -11,7 +11,7 @@ import torch
 
 from core.errors import ModelTooLargeError
 from core.memory import RESERVE_BYTES, free_bytes
-from core.weight_headers import TensorEntry
+from core.model_files.headers import TensorEntry
 
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}
 """Of one weight in memory, by precision."""

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.errors import EngineError
-from core.hub_cache import split_revision
-from core.hub_refusals import size_text
+from core.hub.cache import split_revision
+from core.hub.refusals import size_text
+from core.model_files.trash import bring_back, folder_bytes, move_to_trash, trashed_names
+from core.model_files.verifying import FileCheck, FileState, check_files
 from core.registry import STARTERS, ResolvedModel, Source, weight_files
-from core.trash import bring_back, folder_bytes, move_to_trash, trashed_names
-from core.verifying import FileCheck, FileState, check_files
 from tui.bars import bar
-from tui.model_rows import ModelRow
+from tui.models.rows import ModelRow
 
 if TYPE_CHECKING:
-    from tui.models_screen import ModelsScreen
+    from tui.models.screen import ModelsScreen
 
 BAR_CELLS = 20
 TICK_S = 0.1

@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from core.errors import InputError, ModelFormatError
-from core.hub_hashes import content_hash, is_hash
+from core.hub.hashes import content_hash, is_hash
 from core.registry import ResolvedModel, Source, weight_files
 
 CHECKSUMS_FILE = "SHA256SUMS"

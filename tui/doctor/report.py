@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from core.text import visible
-from tui.doctor_checks import (
+from tui.doctor.checks import (
     Finding,
     Verdict,
     check_files,
@@ -21,7 +21,7 @@ from tui.doctor_checks import (
     check_terminal,
     check_versions,
 )
-from tui.doctor_devices import check_devices
+from tui.doctor.devices import check_devices
 from tui.headless import print_json, say
 
 _MARKS = {Verdict.OK: "✓", Verdict.WARNING: "!", Verdict.PROBLEM: "✗", Verdict.UNKNOWN: "?"}

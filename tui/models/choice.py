@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from core.errors import EngineError
 from core.memory import RESERVE_BYTES, free_bytes
 from core.registry import resolve
-from tui.model_rows import ModelRow, Use
-from tui.model_texts import PRECISIONS, Room
+from tui.models.rows import ModelRow, Use
+from tui.models.texts import PRECISIONS, Room
 
 if TYPE_CHECKING:
-    from tui.models_screen import ModelsScreen
+    from tui.models.screen import ModelsScreen
     from tui.screen import MainScreen
 
 

@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.widgets import Label, Select, Static
 
 from core.text import visible
-from tui.model_texts import PRECISIONS
+from tui.models.texts import PRECISIONS
 
 DEVICES = ("auto", "cpu", "mps") if sys.platform == "darwin" else ("auto", "cpu", "cuda", "xpu")
 """What can be chosen; the engine says which are not there."""

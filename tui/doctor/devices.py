@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from core.client import worker_environment
-from tui.doctor_checks import Finding, Verdict
+from tui.doctor.checks import Finding, Verdict
 
 PATIENCE_S = 180.0
 """How long everything may take; a device that hangs is a finding, too."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from core.errors import DownloadError, EngineError, ModelFormatError, ModelNotFoundError
-from core.hub_records import DownloadPlan
+from core.hub.records import DownloadPlan
 from core.registry import COURSE_MODELS, STARTERS
 
 RESUMES = "what has come so far is kept"

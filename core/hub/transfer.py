@@ -1,6 +1,7 @@
 """Bytes from the hub into a file: huggingface_hub's own transfer, watched, resumed, and patient within limits.
 
-Part of the downloading process (`core.fetch`). What is on disk counts: each attempt goes on from the end of the file.
+Part of the downloading process (`core.hub.process`). What is on disk counts: each attempt goes on from the end of the
+file.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers, parse_ratelimit_headers
 
-from core import hub_refusals
-from core.hub_records import DownloadPlan, FetchEvent, Fetching, HubFile, Paused
+from core.hub import refusals
+from core.hub.records import DownloadPlan, FetchEvent, Fetching, HubFile, Paused
 
 LONGEST_WAIT_S = 60.0
 """A hub that asks for more patience than this is not waited for."""
@@ -75,8 +76,8 @@ def patiently(call: Callable[[], Result], emit: Emit, endpoint: str, name: str) 
             wait_s = pause_s if busy.wait_s is None else busy.wait_s
             if wait_s is None or wait_s > LONGEST_WAIT_S or pause_s is None:
                 if busy.status == 429:
-                    raise hub_refusals.rate_limited(endpoint, busy.wait_s or 0.0) from None
-                raise hub_refusals.refused(name, endpoint, busy.status, logged_in=False) from None
+                    raise refusals.rate_limited(endpoint, busy.wait_s or 0.0) from None
+                raise refusals.refused(name, endpoint, busy.status, logged_in=False) from None
             fault = "too many requests (429)" if busy.status == 429 else f"a fault of the hub ({busy.status})"
             emit(Paused(fault, wait_s))
             time.sleep(wait_s)

@@ -1,0 +1,1 @@
+"""What lies on disk: model folders and gguf files, known and checked before anything of them is loaded."""
