@@ -52,12 +52,15 @@ def test_padding_fills_up_on_the_right() -> None:
 
 
 @pytest.mark.starter
-def test_starters_with_the_same_encoder_hold_it_once() -> None:
-    loaded = [_starter("starter/mrpc"), _starter("starter/sst2")]
-    first, second = (one.model.bert for one in loaded)
-    assert first.embeddings is second.embeddings
-    assert first.encoder.layer[0] is second.encoder.layer[0]
-    assert loaded[0].model.classifier is not loaded[1].model.classifier
+def test_starters_hold_once_what_they_have_in_common() -> None:
+    mrpc, sst2 = (_starter(name).model for name in ("starter/mrpc", "starter/sst2"))
+    bert = _starter("starter/bert", head=Head.MASKED_LM).model
+    student = _starter("starter/distilbert-sst2").model
+    assert mrpc.bert.embeddings is sst2.bert.embeddings is bert.bert.embeddings
+    assert student.distilbert.embeddings.word_embeddings is bert.bert.embeddings.word_embeddings
+    assert sst2.bert.encoder.layer[0] is bert.bert.encoder.layer[0]
+    assert mrpc.bert.encoder.layer[0] is not bert.bert.encoder.layer[0]
+    assert sst2.classifier is not mrpc.classifier
 
 
 def test_layers_are_shared_only_where_they_come_from_the_same_file(tmp_path: Path) -> None:
@@ -134,5 +137,5 @@ def test_warming_up_imports_what_a_bert_needs_and_no_scipy() -> None:
     subprocess.run([sys.executable, "-P", "-c", script], env=environment, check=True)
 
 
-def _starter(name: str, precision: str = "float32") -> LoadedEncoder:
-    return load_encoder(Head.CLASSIFIER, resolve(name), torch.device("cpu"), precision, lambda *_: None)
+def _starter(name: str, precision: str = "float32", head: Head = Head.CLASSIFIER) -> LoadedEncoder:
+    return load_encoder(head, resolve(name), torch.device("cpu"), precision, lambda *_: None)
