@@ -62,12 +62,11 @@ class Race:
     def load(self, options: argparse.Namespace, ways: Sequence[Way]) -> None:
         """Start every way and warm it up, which leaves it paused."""
         model = built(options.work, "gpt2")
-        environment = {"OMP_WAIT_POLICY": options.omp_wait_policy} if options.omp_wait_policy else {}
         # Ours come last: the engine times its precisions while it loads, and nothing should be starting beside it.
         for way in sorted(ways, key=lambda way: way.module == "engine"):
             report.progress(f"loading {way.name}")
             try:
-                child = Child(way, model, options.work, environment if way.module == "engine" else {})
+                child = Child(way, model, options.work)
                 self.children.append(child)
                 child.run(_WARM_UP)
             except WayError as error:
@@ -147,7 +146,6 @@ def main(arguments: Sequence[str]) -> None:
     add_work_option(parser)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--ways", default="", help="only ways whose name contains one of these words, with commas")
-    parser.add_argument("--omp-wait-policy", default="", help="for nlp-tui's engine; default: what it picks itself")
     options = parser.parse_args(arguments)
     exit_on_sigterm()
     wanted = [word for word in options.ways.split(",") if word]

@@ -31,11 +31,11 @@ def call_times_s(params: SamplingParams) -> list[float]:
     import torch  # the parent of a benchmark does without
 
     from core.choosing import choose
-    from core.device import use_all_cores
     from core.registry import STARTER_FOLDER
+    from core.threads import Threads
     from core.tokenization import TextTokenizer
 
-    use_all_cores()
+    Threads()
     tokenizer = TextTokenizer.from_folder("gpt2", STARTER_FOLDER / "gpt2")
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(8, 1, _VOCABULARY, generator=generator) * 3

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -110,10 +109,7 @@ def main(arguments: Sequence[str]) -> None:
     add_work_option(parser)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--dtype", default="float32")
-    parser.add_argument("--omp-wait-policy", default="", help="for nlp-tui's engine; default: what it picks itself")
     options = parser.parse_args(arguments)
-    if options.omp_wait_policy:
-        os.environ["OMP_WAIT_POLICY"] = options.omp_wait_policy
     runner = Runner(str(built(options.work, "gpt2")), options.dtype)
     try:
         runner.load()

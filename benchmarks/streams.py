@@ -7,12 +7,10 @@ slows another.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -69,7 +67,7 @@ class Stream:
 class Child:
     """A way that is loaded and waits for requests, paused between them."""
 
-    def __init__(self, way: Way, model: Path, work: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, way: Way, model: Path, work: Path) -> None:
         """Start the process and wait until it is ready.
 
         Raises:
@@ -86,7 +84,6 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=self._log,
             bufsize=0,
-            env={**os.environ, **environment},
         )
         self._members = [self._process.pid]
         self.note = self._greet().note

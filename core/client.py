@@ -27,9 +27,6 @@ CANCEL_PATIENCE_S = 1.0
 STEP_PATIENCE_S = 15.0
 """The same for questions of the lab, which look up between two steps of training or two batches."""
 
-BUSY_SHARE = 0.7
-"""From this load per core on, the machine counts as busy with other programs."""
-
 _STDERR_KEPT = 4096
 _LINE_LIMIT = 64 * 2**20
 
@@ -278,7 +275,7 @@ def _how_it_ended(status: int) -> str:
 
 
 def worker_environment() -> dict[str, str]:
-    """No progress bars, no warnings, no fork advice, no way to a network from a loading model, no spinning."""
+    """No progress bars, no warnings, no fork advice, no way to a network from a loading model."""
     quiet = {
         "HF_HUB_OFFLINE": "1",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -290,17 +287,4 @@ def worker_environment() -> dict[str, str]:
     }
     # Weights on huge pages are read quicker (glibc on Linux; others do not look at it).
     memory = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
-    return {**memory, **_waiting_policy(), **os.environ, **quiet}
-
-
-def _waiting_policy() -> dict[str, str]:
-    """How the engine's threads wait for each other.
-
-    Spinning is quickest on a quiet machine; on a busy one a spinning thread loses whole time slices (measured: 18 times
-    slower on two cores beside a training run), while a sleeping one loses a tenth.
-    """
-    try:
-        busy = os.getloadavg()[0] > BUSY_SHARE * (os.cpu_count() or 1)
-    except OSError:
-        busy = True
-    return {"OMP_WAIT_POLICY": "PASSIVE"} if busy else {}
+    return {**memory, **os.environ, **quiet}

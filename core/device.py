@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import torch
 
 from core.errors import DeviceError
@@ -66,11 +64,3 @@ def pick_precision(wanted: str, device: torch.device) -> str:
     if wanted not in DTYPES and not (wanted == "int8" and device.type == "cpu"):
         raise DeviceError(f"dtype {wanted!r} is not available on {device.type}", f"use one of {', '.join(DTYPES)}")
     return wanted
-
-
-def use_all_cores() -> int:
-    """Tell torch to use every core this process may run on; returns their number."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    torch.set_num_threads(cores)
-    return cores

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from core.beams import BeamSearch, BeamStep
 from core.choosing import rank_candidates
 from core.decoding import Decoder, PrefixCache, Retuning, SequenceEnd, fit_prompt, read_prompt
-from core.device import use_all_cores
 from core.encoder_models import Head, LoadedEncoder, two_labelled
 from core.inspection import Inspector, score_tokens
 from core.loading import LoadedCausal, ProgressCallback
@@ -49,6 +48,7 @@ from core.shelf import Shelf
 from core.tasks.answering import answer, is_short
 from core.tasks.desk import Desk
 from core.tasks.similarity import compare
+from core.threads import Threads
 from core.warm_up import import_in_pieces
 
 CANDIDATES_PER_EVENT = 1000
@@ -58,8 +58,8 @@ class Engine:
     """Loaded models and the work done with them."""
 
     def __init__(self, emit: Callable[[Event], None]) -> None:
-        use_all_cores()
         self._emit = emit
+        self._threads = Threads()
         self._shelf = Shelf(self._forget_contexts)
         self._prefix: PrefixCache | None = None
         self._inspector: Inspector | None = None
@@ -100,11 +100,16 @@ class Engine:
         Raises:
             EngineError: it cannot be answered; no last event was emitted.
         """
+
+        def stop_asked() -> bool:
+            self._threads.adjust()  # every kind of work asks once a step
+            return should_stop()
+
         match request:
             case Load():
                 self._emit(Loaded(request.id, self._load(request)))
             case Generate():
-                self._generate(request, should_stop, between_tokens, new_params)
+                self._generate(request, stop_asked, between_tokens, new_params)
             case Next():
                 self._next(request)
             case Inspect():
@@ -114,10 +119,10 @@ class Engine:
                     self._emit(Scored(request.id, scores))
                 self._emit(Done(request.id))
             case Compare():
-                loaded = self._desk(request, should_stop, between_tokens).comparer(request.model)
+                loaded = self._desk(request, stop_asked, between_tokens).comparer(request.model)
                 self._emit(Compared(request.id, compare(loaded, request.first, request.second)))
             case Ask():
-                desk = self._desk(request, should_stop, between_tokens)
+                desk = self._desk(request, stop_asked, between_tokens)
                 for part in answer(desk, request.question):
                     self._emit(Answered(request.id, part))
                 self._emit(Done(request.id))

@@ -14,12 +14,13 @@ from dataclasses import asdict, dataclass
 
 import torch
 
-from core.device import DTYPES, available_devices, pick_device, use_all_cores
+from core.device import DTYPES, available_devices, pick_device
 from core.errors import EngineError
 from core.golden import Golden, read_golden
 from core.loading import load_causal
 from core.provenance import sha256
 from core.registry import DEFAULT_GENERATOR, resolve, weight_files
+from core.threads import Threads
 
 TOLERANCE = {"float32": 1e-3, "float16": 0.02, "bfloat16": 0.15, "int8": 0.3}
 """How far the log-probabilities of the likeliest tokens may be from the golden ones, nats."""
@@ -79,7 +80,7 @@ def main() -> int:
     """Try everything; a line each."""
     results = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what libraries print is no result
-    use_all_cores()
+    Threads()
     todo = combinations()
     print(json.dumps({"torch": torch.__version__, "threads": torch.get_num_threads(), "todo": todo}), file=results)
     results.flush()

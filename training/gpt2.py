@@ -92,6 +92,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser = recipe_parser("training.gpt2", __doc__)
     parser.add_argument("--layers", type=int, default=Gpt2Settings().layers, help="transformer blocks")
     parser.add_argument("--init", type=Path, help="packed gpt2 folder to start from")
+    parser.add_argument("--rate-factor", type=float, default=1.0, help="on the peak learning rates (%(default)g)")
     parser.add_argument("--encoder", type=Path, help="BERT folder to take word embeddings from")
     return parser.parse_args(arguments)
 
@@ -104,7 +105,7 @@ def main() -> None:
         load_tokenizer(options.data / "tokenizers" / "gpt2"),
         options.out,
         Budget(options.minutes, options.steps),
-        Gpt2Settings(layers=options.layers, seed=options.seed),
+        Gpt2Settings(layers=options.layers, seed=options.seed).at_rate(options.rate_factor),
         initial=options.init,
         encoder=options.encoder,
         device=options.device,

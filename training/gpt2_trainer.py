@@ -5,7 +5,7 @@ Invariant: a trainer restored from `state()` takes the same steps as the one tha
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -62,6 +62,16 @@ class Gpt2Settings:
                 raise ValueError(f"row lengths must be in 1-{self.positions}, got {length}")
         if not 0 <= self.story_share <= 1:
             raise ValueError(f"story_share must be in [0, 1], got {self.story_share}")
+
+    def at_rate(self, factor: float) -> "Gpt2Settings":
+        """Return the same settings with both peak learning rates multiplied, as going on from trained weights wants.
+
+        Raises:
+            ValueError: The factor is not above 0.
+        """
+        if not factor > 0:
+            raise ValueError(f"the rate factor must be above 0, got {factor}")
+        return replace(self, matrix_rate=factor * self.matrix_rate, other_rate=factor * self.other_rate)
 
 
 def build_model(settings: Gpt2Settings, vocabulary_size: int) -> GPT2LMHeadModel:

@@ -98,7 +98,7 @@ def sample_stories(model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerBase, n
     stories = []
     for seed in SAMPLE_SEEDS:
         torch.manual_seed(seed)
-        output = model.generate(  # type: ignore[misc]
+        output = model.generate(  # type: ignore[misc, unused-ignore]
             **prompt,
             max_new_tokens=new_tokens,
             do_sample=True,

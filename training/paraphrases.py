@@ -1,8 +1,9 @@
 """Pairs that say how alike two sentences are, for a classifier of paraphrases to learn beside MRPC.
 
-MRPC is news alone, where two sentences always share most of their words. Two other sources teach what its few
+MRPC is news alone, where two sentences always share most of their words. Other sources teach what its few
 thousand rows cannot: STS-B's scores, and the similarity that a sentence encoder sees between neighbours in a heap of
-ordinary sentences (a soft label, as in distillation). Invariant: no pair is a row of a dev set.
+ordinary sentences (a soft label, as in distillation; `training.word_swaps` has a third). Invariant: no pair is a row
+of a dev set.
 """
 
 import random
@@ -68,9 +69,7 @@ def neighbour_pairs(
         measured_on: keys of the pairs to leave out.
         seed: of the draws.
     """
-    model: BertModel = BertModel.from_pretrained(encoder, dtype=torch.float32)
-    model.train(False)
-    vectors = sentence_vectors(sentences, model, tokenizer)  # (N, D)
+    vectors = sentence_vectors(sentences, load_encoder(encoder), tokenizer)  # (N, D)
     generator = random.Random(seed)
     pairs = []
     for row, vector in enumerate(vectors):
@@ -78,6 +77,13 @@ def neighbour_pairs(
         others = _draw_neighbours(cosines, generator)
         pairs += [from_cosine(sentences[row], sentences[other], float(cosines[other])) for other in others]
     return [pair for pair in pairs if pair.key not in measured_on]
+
+
+def load_encoder(folder: Path) -> BertModel:
+    """Return a BERT that compares sentences, ready to infer."""
+    model: BertModel = BertModel.from_pretrained(folder, dtype=torch.float32)
+    model.train(False)
+    return model
 
 
 @torch.no_grad()

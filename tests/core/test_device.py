@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from core import device as device_module
-from core.device import DEVICES, available_devices, pick_device, pick_precision, use_all_cores
+from core.device import DEVICES, available_devices, pick_device, pick_precision
 from core.errors import DeviceError
 
 
@@ -70,11 +70,3 @@ def test_a_named_precision_is_taken_and_an_unknown_one_refused() -> None:
         pick_precision("int8", torch.device("cuda"))
     with pytest.raises(DeviceError, match="dtype 'int4' is not available on cpu"):
         pick_precision("int4", torch.device("cpu"))
-
-
-def test_every_core_this_process_may_use_is_used() -> None:
-    before = torch.get_num_threads()
-    try:
-        assert use_all_cores() == torch.get_num_threads() >= 1
-    finally:
-        torch.set_num_threads(before)
