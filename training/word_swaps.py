@@ -70,8 +70,9 @@ def swapped_pairs(
         for _ in range(for_each)
         if (changed := _swap(sentence, near, generator)) != sentence
     ]
-    firsts, seconds = (sentence_vectors(side, model, tokenizer) for side in zip(*pairs, strict=True))
-    cosines = (firsts * seconds).sum(-1).tolist()
+    texts = sorted({text for pair in pairs for text in pair})
+    vector_of = dict(zip(texts, sentence_vectors(texts, model, tokenizer), strict=True))
+    cosines = [float(vector_of[before] @ vector_of[after]) for before, after in pairs]
     examples = [from_cosine(*pair, cosine) for pair, cosine in zip(pairs, cosines, strict=True)]
     return [example for example in examples if example.key not in measured_on]
 
