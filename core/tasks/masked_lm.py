@@ -5,7 +5,8 @@ Source: Devlin et al. 2019, "BERT", section 3.1; probabilities are those of tran
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,17 +44,16 @@ def fill_masks(desk: Desk, question: FillMasks) -> Iterator[FilledMasks]:
     places = [place for place, id_ in enumerate(ids) if id_ == tokenizer.mask_token_id]
     if not places:
         raise InputError(f"there is no {MASK} in the text", f"write {MASK} where a word is to be found")
-    filled, order = list(ids), list(range(len(places)))
+    order = list(range(len(places)))
     probabilities = dict(zip(order, _probabilities(loaded, ids, places), strict=True))
     if question.one_by_one:
-        probabilities, order = _one_by_one(loaded, filled, places)
+        probabilities, order = _one_by_one(loaded, list(ids), places)
     candidates = [
         candidate
         for mask in range(len(places))
         for candidate in _best(loaded, question.text, mask, probabilities[mask], question.top)
     ]
-    for mask, place in enumerate(places):
-        filled[place] = int(probabilities[mask].argmax())
+    likeliest = {mask: int(probabilities[mask].argmax()) for mask in range(len(places))}
     targets, unknown = _targets(loaded, question, [probabilities[mask] for mask in range(len(places))])
     yield FilledMasks(
         model=loaded.info.name,
@@ -61,7 +61,7 @@ def fill_masks(desk: Desk, question: FillMasks) -> Iterator[FilledMasks]:
         candidates=tuple(candidates),
         targets=tuple(targets),
         unknown_targets=tuple(unknown),
-        best=tokenizer.decode(filled, skip_special_tokens=True, clean_up_tokenization_spaces=True),
+        best=fill_in(tokenizer, question.text, likeliest),
         order=tuple(order),
     )
 
@@ -196,19 +196,67 @@ def _targets(
     loaded: LoadedEncoder, question: FillMasks, rows: Sequence[Tensor]
 ) -> tuple[list[MaskCandidate], list[str]]:
     """The wanted words behind each mask, and those that the vocabulary does not hold in one piece."""
-    pieces = {word: loaded.tokenizer(word, add_special_tokens=False)["input_ids"] for word in question.targets}
-    known = {word: ids[0] for word, ids in pieces.items() if len(ids) == 1 and ids[0] != loaded.tokenizer.unk_token_id}
-    found = []
-    for mask, row in enumerate(rows):
-        for id_ in sorted(set(known.values()), key=lambda id_: -float(row[id_])):
+    before_masks = split_at_masks(loaded.tokenizer, question.text)[:-1]
+    found, known = [], set()
+    for mask, (before, row) in enumerate(zip(before_masks, rows, strict=True)):
+        ids = {word: _single_id(loaded.tokenizer, word, before) for word in question.targets}
+        known |= {word for word, id_ in ids.items() if id_ is not None}
+        for id_ in sorted({id_ for id_ in ids.values() if id_ is not None}, key=lambda id_: -float(row[id_])):
             rank = 1 + int((row > row[id_]).sum())
             found.append(_candidate(loaded, question.text, mask, rank, id_, float(row[id_])))
     return found, [word for word in question.targets if word not in known]
 
 
+def _single_id(tokenizer: Any, word: str, before: str) -> int | None:
+    """The entry that a word is after some text; None where it takes several.
+
+    Byte-level BPE has an entry for a word with the space before it and another one without.
+    """
+    spaced = f" {word}" if before[-1:].isspace() else word
+    ids = tokenizer(spaced, add_special_tokens=False)["input_ids"]
+    return ids[0] if len(ids) == 1 and ids[0] != tokenizer.unk_token_id else None
+
+
 def _candidate(loaded: LoadedEncoder, text: str, mask: int, rank: int, id_: int, prob: float) -> MaskCandidate:
     token = loaded.tokenizer.convert_ids_to_tokens(id_)
-    word = loaded.tokenizer.convert_tokens_to_string([token]).strip() or token
-    parts = text.replace(loaded.tokenizer.mask_token, MASK).split(MASK)
-    before, after = MASK.join(parts[: mask + 1]), MASK.join(parts[mask + 1 :])
-    return MaskCandidate(mask, rank, id_, token, prob, f"{before}{word}{after}")
+    return MaskCandidate(mask, rank, id_, token, prob, fill_in(loaded.tokenizer, text, {mask: id_}))
+
+
+def split_at_masks(tokenizer: Any, text: str) -> list[str]:
+    """What stands before, between and after the masks of a text, however they are spelled."""
+    return text.replace(tokenizer.mask_token, MASK).split(MASK)
+
+
+def fill_in(tokenizer: Any, text: str, ids: Mapping[int, int]) -> str:
+    """A text with entries of the vocabulary in the places of some of its masks; the others are left.
+
+    An entry that goes on with the word before it (`##ing`, or one of BPE without its space) is written onto it.
+
+    Args:
+        tokenizer: the model's.
+        text: holds the masks.
+        ids: an entry for each mask to fill, by the mask's number from 0.
+    """
+    first, *others = split_at_masks(tokenizer, text)
+    filled = first
+    for mask, after in enumerate(others):
+        filled = (_append(tokenizer, filled, ids[mask]) if mask in ids else filled + MASK) + after
+    return filled
+
+
+def _append(tokenizer: Any, before: str, id_: int) -> str:
+    """A text and the entry that follows it, put together as the tokenizer would, the text's own spaces kept."""
+    anchor = tokenizer("a", add_special_tokens=False)["input_ids"]
+    piece = tokenizer.decode([*anchor, id_], clean_up_tokenization_spaces=False)
+    piece = piece.removeprefix(tokenizer.decode(anchor, clean_up_tokenization_spaces=False))
+    word = piece.strip() or tokenizer.convert_ids_to_tokens(id_)
+    if piece[:1].isspace() or not before.strip():
+        has_own_space = not before or before[-1].isspace() or not _takes_space(tokenizer)
+        return f"{before}{word}" if has_own_space else f"{before} {word}"
+    return f"{before.rstrip()}{word}"
+
+
+def _takes_space(tokenizer: Any) -> bool:
+    """Whether the mask stands for the space before it too, as where entries hold their space themselves."""
+    mask = tokenizer.added_tokens_decoder.get(tokenizer.mask_token_id)
+    return bool(mask is not None and mask.lstrip)

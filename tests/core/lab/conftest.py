@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,3 +39,22 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def masked_folder(build_encoder: EncoderBuilder) -> Path:
     """A tiny BERT with a masked-LM head."""
     return build_encoder("bert", Head.MASKED_LM)
+
+
+BPE_TEXTS = ["I went to the store to buy some milk.", "the store sold milk to the icy store", "(store) milk in a store"]
+
+
+@pytest.fixture(scope="module")
+def bpe_folder(build_encoder: EncoderBuilder) -> Path:
+    """A tiny RoBERTa with a byte-level BPE of its own, whose `<mask>` takes in the space before it."""
+    from tokenizers import AddedToken, ByteLevelBPETokenizer
+    from transformers import RobertaTokenizer
+
+    bpe = ByteLevelBPETokenizer()
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    bpe.train_from_iterator(BPE_TEXTS, vocab_size=320, min_frequency=1, special_tokens=special)
+    folder = build_encoder("roberta", Head.MASKED_LM, vocab_size=bpe.get_vocab_size(), pad_token_id=1)
+    vocabulary, merges = bpe.save_model(str(folder))
+    mask: Any = AddedToken("<mask>", lstrip=True)
+    RobertaTokenizer(vocabulary, merges, mask_token=mask).save_pretrained(folder)
+    return folder

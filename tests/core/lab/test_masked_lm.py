@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from core.encoder_models import Head
 from core.errors import InputError, ModelFormatError
 from core.lab.masked_lm import Disguise, FilledMasks, FillMasks, MaskingGame, PlayMasking
-from core.tasks.masked_lm import draw_disguises, fill_masks, play_masking
+from core.tasks.masked_lm import draw_disguises, fill_in, fill_masks, play_masking
 from tests.conftest import FAMILIES, EncoderBuilder, desk
 
 TEXT = "I went to the [MASK] to buy some [MASK]."
@@ -129,3 +129,61 @@ def test_the_game_s_loss_is_transformers_loss_over_the_chosen_tokens(folder: Pat
 def test_the_same_seed_draws_the_same_game(folder: Path) -> None:
     games = [next(play_masking(desk(), PlayMasking(str(folder), "a b c d e f g h", 0.3, seed))) for seed in (1, 1, 2)]
     assert games[0] == games[1] != games[2]
+
+
+def test_a_wanted_word_of_byte_level_bpe_is_the_entry_with_the_space_that_stands_before_the_mask(
+    bpe_folder: Path,
+) -> None:
+    from transformers import AutoTokenizer
+
+    ids: Any = AutoTokenizer.from_pretrained(bpe_folder).get_vocab()
+    spaced, bare = ids["Ġstore"], ids["store"]
+    answer = fill(bpe_folder, "I went to the [MASK] (<mask>)", targets=("store",))
+    assert [(candidate.mask, candidate.id) for candidate in answer.targets] == [(0, spaced), (1, bare)]
+    assert answer.targets[0].text == "I went to the store ([MASK])"
+    assert answer.targets[1].text == "I went to the [MASK] (store)"
+    assert fill(bpe_folder, "[MASK] milk", targets=("store",)).targets[0].id == bare
+
+
+@pytest.mark.parametrize(
+    ("text", "token", "expected"),
+    [
+        ("to the <mask> now", "Ġstore", "to the store now"),
+        ("to the<mask> now", "Ġstore", "to the store now"),
+        ("to the [MASK] now", "i", "to thei now"),
+        ("(<mask>)", "store", "(store)"),
+        ("<mask> sold milk", "Ġstore", "store sold milk"),
+    ],
+)
+def test_a_filled_sentence_has_the_spaces_of_byte_level_bpe_s_entries(
+    bpe_folder: Path, text: str, token: str, expected: str
+) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer: Any = AutoTokenizer.from_pretrained(bpe_folder)
+    assert fill_in(tokenizer, text, {0: tokenizer.convert_tokens_to_ids(token)}) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "token", "expected"),
+    [
+        ("I Play [MASK] now", "##ing", "I Playing now"),
+        ('"[MASK]" and', "store", '"store" and'),
+        ("가 [MASK] 나", "store", "가 store 나"),
+        ("[MASK] now", "##ing", "ing now"),
+    ],
+)
+def test_a_filled_sentence_keeps_its_own_letters_and_spaces_and_joins_wordpieces(
+    folder: Path, text: str, token: str, expected: str
+) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+    assert fill_in(tokenizer, text, {0: tokenizer.convert_tokens_to_ids(token)}) == expected
+
+
+@pytest.mark.parametrize("kind", ["folder", "bpe_folder"])
+def test_the_best_sentence_is_that_of_the_likeliest_candidate(kind: str, request: pytest.FixtureRequest) -> None:
+    for text in ("I went to the [MASK] to buy some milk.", "[MASK] sold", 'the "[MASK]"'):
+        answer = fill(request.getfixturevalue(kind), text)
+        assert answer.best == answer.candidates[0].text
