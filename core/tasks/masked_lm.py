@@ -5,7 +5,9 @@ Source: Devlin et al. 2019, "BERT", section 3.1; probabilities are those of tran
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,6 +25,7 @@ from core.lab.masked_lm import (
     PlayedToken,
     PlayMasking,
 )
+from core.registry import resolve
 from core.tasks.desk import Desk
 
 MASK = "[MASK]"
@@ -38,12 +41,13 @@ def fill_masks(desk: Desk, question: FillMasks) -> Iterator[FilledMasks]:
         InputError: there is no mask, or the text is longer than the model can read.
         EngineError: the model cannot be had.
     """
+    check_mask(question.model, question.text)
     loaded = desk.encoder(Head.MASKED_LM, question.model)
     tokenizer = loaded.tokenizer
     ids = _masked_ids(loaded, question.text)
     places = [place for place, id_ in enumerate(ids) if id_ == tokenizer.mask_token_id]
     if not places:
-        raise InputError(f"there is no {MASK} in the text", f"write {MASK} where a word is to be found")
+        raise no_mask()
     order = list(range(len(places)))
     probabilities = dict(zip(order, _probabilities(loaded, ids, places), strict=True))
     if question.one_by_one:
@@ -64,6 +68,32 @@ def fill_masks(desk: Desk, question: FillMasks) -> Iterator[FilledMasks]:
         best=fill_in(tokenizer, question.text, likeliest),
         order=tuple(order),
     )
+
+
+def check_mask(model: str, text: str) -> None:
+    """Refuse a text without a mask before a model is loaded, where its files tell how it spells one.
+
+    Raises:
+        InputError: there is no mask.
+        ModelNotFoundError, ModelFormatError: as `registry.resolve`.
+    """
+    own = _mask_spelling(resolve(model).folder / "tokenizer_config.json")
+    if own and MASK not in text and own not in text:
+        raise no_mask()
+
+
+def no_mask() -> InputError:
+    """The error for a text in which nothing is to be found."""
+    return InputError(f"there is no {MASK} in the text", f"write {MASK} where a word is to be found")
+
+
+def _mask_spelling(settings_file: Path) -> str:
+    """How a tokenizer spells its mask; empty where its settings do not tell."""
+    try:
+        token = json.loads(settings_file.read_text(encoding="utf-8"))["mask_token"]
+        return str(token["content"] if isinstance(token, dict) else token or "")
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def play_masking(desk: Desk, question: PlayMasking) -> Iterator[MaskingGame]:

@@ -19,7 +19,7 @@ from core.errors import InputError, ModelFormatError
 from core.lab.students import HALF, CompareStudents, StudentEntry, StudentsCompared, StudentSize, StudentTask
 from core.registry import read_config, resolve, weight_files
 from core.tasks.desk import Desk
-from core.tasks.masked_lm import MASK
+from core.tasks.masked_lm import MASK, check_mask, no_mask
 from core.text import check_not_empty
 
 FORWARDS = 7
@@ -58,6 +58,8 @@ def compare_students(desk: Desk, question: CompareStudents) -> Iterator[Students
     """
     check_not_empty(question.text, "the text")
     task = _common_task(question)
+    if task is StudentTask.MASKED_LM:
+        check_mask(question.teacher, f"{question.text}\n{question.second_text}")
     teacher = _reading(desk, task, question, question.teacher)
     student = _reading(desk, task, question, question.student)
     with torch.inference_mode():
@@ -145,7 +147,7 @@ def _vocabularies(teacher: _Reading, student: _Reading) -> _Aligned:
     for reading in (teacher, student):
         is_mask = reading.inputs["input_ids"][0] == reading.loaded.tokenizer.mask_token_id  # (T,)
         if not bool(is_mask.any()):
-            raise InputError(f"there is no {MASK} in the text", f"write {MASK} where a word is to be found")
+            raise no_mask()
         rows.append(reading.logits()[0, is_mask, : len(labels)].float().cpu())
     return labels, True, rows[0], rows[1]
 

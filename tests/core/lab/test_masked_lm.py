@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,10 @@ from hypothesis import strategies as st
 from core.encoder_models import Head
 from core.errors import InputError, ModelFormatError
 from core.lab.masked_lm import Disguise, FilledMasks, FillMasks, MaskingGame, PlayMasking
-from core.tasks.masked_lm import draw_disguises, fill_in, fill_masks, play_masking
+from core.lab.students import HALF, CompareStudents
+from core.shelf import Shelf
+from core.tasks.masked_lm import check_mask, draw_disguises, fill_in, fill_masks, play_masking
+from core.tasks.students import compare_students
 from tests.conftest import FAMILIES, EncoderBuilder, desk
 
 TEXT = "I went to the [MASK] to buy some [MASK]."
@@ -187,3 +192,29 @@ def test_the_best_sentence_is_that_of_the_likeliest_candidate(kind: str, request
     for text in ("I went to the [MASK] to buy some milk.", "[MASK] sold", 'the "[MASK]"'):
         answer = fill(request.getfixturevalue(kind), text)
         assert answer.best == answer.candidates[0].text
+
+
+@pytest.mark.parametrize("kind", ["folder", "bpe_folder"])
+def test_a_text_without_a_mask_is_refused_before_the_model_is_loaded(
+    kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = str(request.getfixturevalue(kind))
+    monkeypatch.setattr(Shelf, "encoder", lambda *_: pytest.fail("it was loaded"))
+    monkeypatch.setattr(Shelf, "halved", lambda *_: pytest.fail("it was loaded"))
+    with pytest.raises(InputError, match=r"no \[MASK\]"):
+        fill(model, "nothing hidden")
+    with pytest.raises(InputError, match=r"no \[MASK\]"):
+        next(compare_students(desk(), CompareStudents(model, HALF, "nothing hidden")))
+
+
+def test_a_mask_is_looked_for_in_the_text_where_the_files_do_not_tell_its_spelling(
+    build_encoder: EncoderBuilder, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(build_encoder("bert", Head.MASKED_LM), tmp_path / "model"))
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"mask_token": {"content": "[GAP]"}}))
+    check_mask(str(folder), "a [GAP] here")
+    with pytest.raises(InputError, match=r"no \[MASK\]"):
+        check_mask(str(folder), "a gap here")
+    (folder / "tokenizer_config.json").write_text("{")
+    check_mask(str(folder), "a gap here")
