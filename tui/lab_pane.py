@@ -17,6 +17,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Label, Static
 
 from core.errors import EngineError
+from core.registry import STARTERS
 from core.text import visible
 from tui.fields import Field
 
@@ -62,11 +63,13 @@ class LabPane(Vertical):
         self._is_composed = False
 
     def compose(self) -> ComposeResult:
-        """The models, the pane's own widgets, the note."""
+        """The models, each with what a starter is, the pane's own widgets, the note."""
         for name, default in self.MODELS.items():
             with Horizontal(classes="lab-model"):
                 yield Label(name)
-                yield Field(default, id=f"{self.LAB}-{name.replace(' ', '-')}", classes="lab-model-name", compact=True)
+                box = f"{self.LAB}-{name.replace(' ', '-')}"
+                yield Field(default, name=name, id=box, classes="lab-model-name", compact=True)
+                yield Label(_origin(default), classes="lab-origin")
         yield from self.compose_body()
         yield Static("", classes="lab-note")
 
@@ -138,5 +141,12 @@ class LabPane(Vertical):
         self.ask()
 
     @on(Input.Changed, ".lab-model-name")
-    def _keep_model_change(self, event: Input.Changed) -> None:
+    def _tell_origin(self, event: Input.Changed) -> None:
         event.stop()
+        if event.input.parent is not None and event.input.name is not None:
+            event.input.parent.query_one(".lab-origin", Label).update(_origin(self.model(event.input.name)))
+
+
+def _origin(model: str) -> str:
+    """What stands beside a model's name: a bundled one is not what it is named after."""
+    return "small, not the original" if model.strip() in STARTERS else ""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.getters import query_one
-from textual.widgets import Checkbox, Input, Static
+from textual.widgets import Checkbox, Input, Label, Static
 
 from core.lab.masked_lm import FilledMasks, FillMasks
 from core.registry import DEFAULT_MASKED_LM
@@ -19,12 +20,18 @@ from tui.bars import bar_rows
 from tui.check import Check
 from tui.fields import Field
 from tui.lab_pane import LabPane
+from tui.number_field import NumberField
 
 if TYPE_CHECKING:
     from core.lab.catalogue import Answer, Question
 
 MASK = "[MASK]"
+_SPAN = re.compile(r"\[MASK\]|\w+(?:['’]\w+)*|[^\w\s]")
+"""A mask, a word, or any other sign that is not blank."""
+
 EXAMPLE = "I went to the [MASK] to buy some milk."
+TOP, MOST = 5, 100
+"""Candidates shown at first, and at most; the command line shows any number."""
 
 
 class FillPane(LabPane):
@@ -44,30 +51,39 @@ how likely it stands there. The numbers are the softmax over all 30,522 WordPiec
 tiny. With several masks it judges each as if the others stayed empty; *one by one* fills the surest first and reads \
 again, which lets the words agree.
 
-Type a sentence with `[MASK]`; **ctrl+t** hides the word under the cursor. *Compare* takes words whose probabilities \
-you want to see wherever they rank, separated by spaces.
+Type a sentence with `[MASK]`; **ctrl+t** hides the word or sign under the cursor. *Compare* takes words whose \
+probabilities you want to see wherever they rank, separated by spaces. The up and down keys change the number of \
+candidates.
 """
 
     text = query_one("#fill-text", Input)
     targets = query_one("#fill-targets", Input)
+    top = query_one("#fill-top", NumberField)
     one_by_one = query_one("#fill-one-by-one", Checkbox)
     answer = query_one("#fill-answer", Static)
 
     def compose_body(self) -> ComposeResult:
-        """The sentence, the words to compare, the answer."""
+        """The sentence, the words to compare, how many candidates and how to find them, the answer."""
         yield Field(EXAMPLE, id="fill-text", compact=True)
         yield Field("", placeholder="Compare: store market school", id="fill-targets", compact=True)
-        yield Check("one by one", id="fill-one-by-one", compact=True)
+        with Horizontal(classes="lab-field"):
+            yield Label("candidates")
+            yield NumberField(TOP, name="candidates", id="fill-top", step=1, low=1, high=MOST)
+            yield Check("one by one", id="fill-one-by-one", compact=True)
         with VerticalScroll(can_focus=False):
             yield Static("", id="fill-answer")
 
     def question(self) -> Question | None:
-        """Ask about the sentence once it has a mask."""
+        """Ask about the sentence once it has a mask.
+
+        Raises:
+            SettingError: the number of candidates is none, or out of range.
+        """
         if MASK not in self.text.value:
             self.show_note(f"write {MASK} where a word is to be found, or press ctrl+t on a word")
             return None
         targets = tuple(self.targets.value.split())
-        return FillMasks(self.model(), self.text.value, 5, targets, self.one_by_one.value)
+        return FillMasks(self.model(), self.text.value, int(self.top.number()), targets, self.one_by_one.value)
 
     def show_answer(self, answer: Answer) -> None:
         """A block of bars for each mask, and the best whole sentence."""
@@ -87,13 +103,13 @@ you want to see wherever they rank, separated by spaces.
 
     def action_mask_word(self) -> None:
         """Put a mask in the place of the word under the cursor."""
-        value, cursor = self.text.value, self.text.cursor_position
-        start = value.rfind(" ", 0, cursor) + 1
-        end = value.find(" ", cursor)
-        end = len(value) if end < 0 else end
-        word = value[start:end]
-        kept = word[len(word.rstrip(".,;:!?\"')")) :]
-        self.text.value = f"{value[:start]}{MASK}{kept}{value[end:]}"
+        value = self.text.value
+        span = span_at(value, self.text.cursor_position)
+        if span is None:
+            self.show_note("there is no word to mask")
+            return
+        start, end = span
+        self.text.value = f"{value[:start]}{MASK}{value[end:]}"
         self.text.cursor_position = start + len(MASK)
 
     @on(Input.Changed)
@@ -106,3 +122,12 @@ you want to see wherever they rank, separated by spaces.
     def _ask(self, event: Input.Submitted) -> None:
         event.stop()
         self.ask()
+
+
+def span_at(text: str, cursor: int) -> tuple[int, int] | None:
+    """Start and end of the word or sign under the cursor; between words and at the end, of the last word before it."""
+    spans = list(_SPAN.finditer(text))
+    under = next((match for match in spans if match.start() <= cursor < match.end()), None)
+    before = (match for match in reversed(spans) if match.end() <= cursor and match[0][-1].isalnum())
+    found = under or next(before, None)
+    return found.span() if found is not None else None

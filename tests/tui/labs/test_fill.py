@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+from textual.widgets import Input
+
 from core.lab.masked_lm import FilledMasks, FillMasks, MaskCandidate
 from tests.tui.conftest import Launch
 from tests.tui.labs.conftest import SnapPane
@@ -49,6 +52,61 @@ async def test_ctrl_t_masks_the_word_under_the_cursor(launch: Launch) -> None:
         pane.text.cursor_position = len("The cat s")
         await running.pilot.press("ctrl+t")
         assert pane.text.value == "The cat [MASK]."
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ('He said "he|llo" twice.', 'He said "[MASK]" twice.'),
+        ('He said |"hello" twice.', 'He said [MASK]hello" twice.'),
+        ("(br|ackets), then", "([MASK]), then"),
+        ("a well-kn|own film", "a well-[MASK] film"),
+        ("a well|-known film", "a well[MASK]known film"),
+        ("they d|on't know", "they [MASK] know"),
+        ("they don’|t know", "they [MASK] know"),
+        ("The cat sat.|", "The cat [MASK]."),
+        ("The cat | sat", "The [MASK]  sat"),
+        ("the [MA|SK] sat", "the [MASK] sat"),
+        ("안녕 세|상!", "안녕 [MASK]!"),
+    ],
+)
+async def test_ctrl_t_keeps_the_signs_around_the_word(launch: Launch, text: str, masked: str) -> None:
+    async with opened(launch, FillPane, ANSWER) as (running, pane):
+        pane.text.value = text.replace("|", "")
+        pane.text.focus()
+        pane.text.cursor_position = text.index("|")
+        await running.pilot.press("ctrl+t")
+        assert pane.text.value == masked
+
+
+async def test_ctrl_t_on_nothing_says_so(launch: Launch) -> None:
+    async with opened(launch, FillPane, ANSWER) as (running, pane):
+        pane.text.value = " "
+        pane.text.focus()
+        await running.pilot.press("ctrl+t")
+        assert pane.text.value == " "
+        assert "no word" in str(pane.query_one(".lab-note").render())
+
+
+async def test_the_number_of_candidates_is_asked_for(launch: Launch) -> None:
+    async with opened(launch, FillPane, ANSWER) as (running, pane):
+        pane.top.focus()
+        await running.pilot.press("up", "up")
+        await running.until(lambda: len(questions(running.engine)) > 1)
+        question = questions(running.engine)[-1]
+        assert isinstance(question, FillMasks)
+        assert question.top == 7
+
+
+async def test_a_starter_s_name_says_that_it_is_not_the_original(launch: Launch) -> None:
+    async with opened(launch, FillPane, ANSWER) as (running, pane):
+        origin = pane.query_one(".lab-origin")
+        assert "not the original" in str(origin.render())
+        name = pane.query_one("#fill-model", Input)
+        name.value = "bert-base-uncased"
+        await running.until(lambda: str(origin.render()) == "")
+        name.value = ""
+        await running.until(lambda: "not the original" in str(origin.render()))
 
 
 async def test_a_text_without_a_mask_says_what_to_do(launch: Launch) -> None:
