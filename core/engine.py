@@ -6,7 +6,7 @@ Knows no pipe: events go to the `emit` it is given, which in a test is a list.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from core.beams import BeamSearch, BeamStep
 from core.choosing import rank_candidates
@@ -39,7 +39,7 @@ from core.protocol import (
     TokenGenerated,
     Work,
 )
-from core.provenance import provenance
+from core.provenance import hash_ahead, provenance
 from core.reading import Reading, read_in
 from core.records import NOT_TRACED, ModelInfo
 from core.registry import read_config, resolve
@@ -64,10 +64,13 @@ class Engine:
         self._prefix: PrefixCache | None = None
         self._inspector: Inspector | None = None
         self._warm_up = import_in_pieces()
+        self._hashing: Iterator[str] = iter(())
 
     def warm_up(self) -> bool:
-        """Import a piece of what later requests need, once the generator is there; False when nothing is left."""
-        return self._shelf.has_causal and next(self._warm_up, None) is not None
+        """Prepare a piece of what later requests need, once the generator is there; False when nothing is left."""
+        if not self._shelf.has_causal:
+            return False
+        return next(self._hashing, None) is not None or next(self._warm_up, None) is not None
 
     def is_short(self, request: Work) -> bool:
         """Whether a request can be answered between two tokens of a run: its model is there and it reads little."""
@@ -148,7 +151,10 @@ class Engine:
 
     def _loaded_causal(self, request: Load | Generate | Next | Inspect | ScoreTokens) -> LoadedCausal:
         where = (request.model, request.device, request.dtype)
-        return self._shelf.causal(*where, self._progress(request))[0]
+        loaded, is_new = self._shelf.causal(*where, self._progress(request))
+        if is_new:
+            self._hashing = hash_ahead(resolve(request.model))
+        return loaded
 
     def _forget_contexts(self) -> None:
         """The causal model goes: what was read with it goes, too, and with that its memory."""

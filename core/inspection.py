@@ -70,6 +70,7 @@ class Context:
 
         What greedy or top_k surely cuts never meets the other samplers: sorting is what they cost.
         """
+        params = params.acting
         penalized = penalize(self.logits, self.ids, params)
         if penalized is self.logits:
             order, values = self.order, self.logits[self.order]

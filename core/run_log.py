@@ -54,6 +54,9 @@ class LoggedRun:
     weights: str = ""
     """SHA-256; empty when it was not recorded."""
     tokenizer: str = ""
+    """The same of the tokenizer's files."""
+    versions: tuple[str, ...] = ()
+    """Programs with their versions."""
     finish_reasons: list[str] = field(default_factory=list)
     """By sequence, as far as they ended."""
 
@@ -206,6 +209,7 @@ def _take(runs: list[LoggedRun], kind: object, value: dict[str, Any]) -> None:
         case "done":
             runs[-1].finish_reasons.append(value["finish_reason"])
             runs[-1].weights, runs[-1].tokenizer = value.get("weights", ""), value.get("tokenizer", "")
+            runs[-1].versions = tuple(map(str, value.get("versions", ())))
 
 
 def _info(value: dict[str, Any]) -> ModelInfo:

@@ -5,7 +5,7 @@ They are the only record a user edits, so the only one that validates: `SettingE
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from math import isfinite
 from typing import Any
 
@@ -134,6 +134,13 @@ class SamplingParams:
         """How many tokens may be added after a prompt of `prompt_tokens` tokens; may be 0 or less."""
         return self.max_length - prompt_tokens if self.max_length else self.max_new_tokens
 
+    @property
+    def acting(self) -> SamplingParams:
+        """The settings without those that do nothing because a beam search draws nothing."""
+        if self.num_beams == 1:
+            return self
+        return replace(self, do_sample=True, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0, typical_p=1.0)
+
     def changed(self, **values: Any) -> SamplingParams:
         """A copy with some fields replaced, validated again."""
         return replace(self, **values)
@@ -154,6 +161,37 @@ class ScheduledParams:
     index: int
     """The first new token they choose."""
     params: SamplingParams
+
+
+_DRAWING = ("do_sample", "temperature", "top_k", "top_p", "min_p", "typical_p", "seed")
+"""The settings that a beam search, which draws nothing, does without."""
+
+_INERT_WHEN_GREEDY = ("temperature", "top_k", "top_p", "min_p", "typical_p", "seed", "num_return_sequences")
+
+
+def inert_reason(name: str, params: SamplingParams) -> str:
+    """Why a setting does nothing beside the others; empty when it acts.
+
+    Args:
+        name: a field of `SamplingParams`.
+        params: all settings.
+    """
+    if params.num_beams > 1:
+        return "beams: no effect" if name in _DRAWING else ""
+    if params.greedy and name in _INERT_WHEN_GREEDY and not (name == "temperature" and params.temperature == 0):
+        return "greedy: no effect"
+    return ""
+
+
+def describe_change(before: SamplingParams, after: SamplingParams) -> str:
+    """Which settings differ, and how: `temperature 0.8 → 1, top_k 50 → 20`."""
+    names = (one.name for one in fields(SamplingParams))
+    pairs = ((name, getattr(before, name), getattr(after, name)) for name in names)
+    return ", ".join(f"{name} {_told(old)} → {_told(new)}" for name, old, new in pairs if old != new)
+
+
+def _told(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def describe_way(params: SamplingParams) -> str:

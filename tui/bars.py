@@ -11,11 +11,28 @@ from core.text import visible, visible_alone
 
 FULL, EMPTY = "█", "░"
 
+VISIBLE_CHANGE = 0.01
+"""A bar shows a change from this on, however few cells it has."""
+
 
 def bar(fraction: float, cells: int) -> str:
     """A bar of `cells` cells, filled by a fraction of 0-1; readable without colour."""
     filled = round(min(max(fraction, 0.0), 1.0) * cells)
     return FULL * filled + EMPTY * (cells - filled)
+
+
+def change_bar(before: float, now: float, cells: int) -> str:
+    """A bar that shows what it gained (▓) or lost (▒); a change of less than a cell shows as one all the same.
+
+    Args:
+        before: the fraction it had, 0-1.
+        now: the fraction it has.
+        cells: its width.
+    """
+    filled, old = round(now * cells), round(before * cells)
+    if filled == old and abs(now - before) >= VISIBLE_CHANGE:
+        filled, old = (max(filled, 1), max(filled, 1) - 1) if now > before else (filled, min(filled + 1, cells))
+    return ("█" * min(old, filled) + "▓" * (filled - old) + "▒" * (old - filled)).ljust(cells, "·")
 
 
 def percent(probability: float) -> str:

@@ -43,24 +43,36 @@ class LiveCandidates:
         self._subject = Subject()
         self._search = ""
         self._fixed_params: SamplingParams | None = None
+        """Those that chose the step that is looked at."""
+        self._what_if = False
+        """Whether that step shall be seen with the settings of now instead, as it shall once one of them is turned."""
 
     @property
     def _params(self) -> SamplingParams:
-        return self._fixed_params or self._screen.sampling.params
+        now = self._screen.sampling.params
+        return now if self._what_if or self._fixed_params is None else self._fixed_params
+
+    @property
+    def _place(self) -> str:
+        """What the table is about, and whose settings made it."""
+        if not self._subject.place:
+            return ""
+        return f"{self._subject.place} · {'what if, by the settings of F4' if self._what_if else 'as it was run'}"
 
     def follow_prompt(self, text: str) -> None:
         """The prompt was edited."""
-        self._fixed_params = None
+        self._fixed_params, self._what_if = None, False
         self._change(Subject(text), pause_s=PAUSE_S)
 
     def look_at(self, subject: Subject, params: SamplingParams) -> None:
         """A recorded step is looked at, with the settings that chose it."""
-        self._fixed_params = params
+        same_run = subject.departure.parent == self._subject.departure.parent
+        self._fixed_params, self._what_if = params, self._what_if and same_run
         self._change(subject)
 
     def use_params(self) -> None:
         """The settings were changed: the same table again, re-ranked from logits that are kept."""
-        self._fixed_params = None
+        self._what_if = self._fixed_params is not None
         self._ask(fresh=True, same_context=True)
 
     def search(self, text: str) -> None:
@@ -129,7 +141,7 @@ class LiveCandidates:
                         fresh=fresh,
                         same_context=same_context,
                         chosen_id=subject.chosen_id,
-                        place=subject.place,
+                        place=self._place,
                     )
         except EngineError as error:
             screen.candidates.show_note(str(error))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from core.errors import EngineError, InputError
 from core.protocol import Generate, SequenceDone, TokenGenerated
+from core.records import NOT_TRACED, Provenance
 from core.registry import resolve, weight_files
 from core.run_log import LoggedRun, LoggedToken, read_runs
 from core.sampling_params import ScheduledParams
@@ -28,8 +29,8 @@ class Repetition:
     """Of the log-probabilities, nats."""
     difference: str = ""
     """The first thing that differs; empty while nothing does."""
-    weights: str = ""
-    """SHA-256 of the weights now."""
+    origin: Provenance = NOT_TRACED
+    """Hashes and versions now."""
     _seen: dict[int, int] = field(default_factory=dict)
 
     def take(self, recorded: dict[int, list[LoggedToken]], event: TokenGenerated) -> None:
@@ -123,14 +124,16 @@ def _take(repetition: Repetition, recorded: dict[int, list[LoggedToken]], event:
     if isinstance(event, TokenGenerated):
         repetition.take(recorded, event)
     elif isinstance(event, SequenceDone):
-        repetition.weights = event.provenance.weights
+        repetition.origin = event.provenance
 
 
 def _report(number: int, run: LoggedRun, repetition: Repetition, as_json: bool) -> str:
     """Say how a run came out; returns the first difference, empty when there is none."""
     if not repetition.difference and repetition.compared < len(run.tokens):
         repetition.difference = f"the run ends after {repetition.compared} tokens, {len(run.tokens)} were recorded"
-    same_weights = not run.weights or run.weights == repetition.weights
+    now = repetition.origin
+    same_weights, same_tokenizer = _same(run.weights, now.weights), _same(run.tokenizer, now.tokenizer)
+    other_versions = sorted(set(run.versions) - set(now.versions))
     if as_json:
         print_json(
             {
@@ -140,10 +143,21 @@ def _report(number: int, run: LoggedRun, repetition: Repetition, as_json: bool) 
                 "tokens": repetition.compared,
                 "largest_difference": repetition.largest_difference,
                 "same_weights": same_weights,
+                "same_tokenizer": same_tokenizer,
+                "recorded_with": other_versions,
             }
         )
     else:
         print(f"run {number}: {repetition.difference or f'identical ({repetition.compared} tokens)'}")
-    if not same_weights:
-        say(f"note: the weights of {run.model} are not those of the record (SHA-256 {repetition.weights[:12]}…)")
+    if same_weights is False:
+        say(f"note: the weights of {run.model} are not those of the record (SHA-256 {now.weights[:12]}…)")
+    if same_tokenizer is False:
+        say(f"note: the tokenizer of {run.model} is not that of the record (SHA-256 {now.tokenizer[:12]}…)")
+    if other_versions:
+        say(f"note: recorded with {', '.join(other_versions)}; other versions are in use now")
     return repetition.difference
+
+
+def _same(recorded: str, now: str) -> bool | None:
+    """Whether two hashes are equal; None where the record has none."""
+    return recorded == now if recorded else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.protocol import BeamsAdvanced, Event, SequenceDone
-from core.sampling_params import describe_way
 from core.saved_runs import SavedConversation, SavedRun
 from tui.runs import KeptRun
 from tui.sequence_columns import Tally
@@ -90,7 +89,7 @@ class Restored:
             added = _texts(run, told)
             after = before + added[0]
             tallies = [run.tally(sequence) for sequence in range(len(run.steps))]
-            note = f"{_ending(run)} · {describe_way(run.params)}"
+            note = f"{_ending(run)} · {run.way()}"
         self.turns[turn].recall(before, added, tallies, retuned_at, note)
 
 

@@ -55,7 +55,7 @@ class RibbonToken:
     kept: int
     """How many tokens it was drawn from; 0 in the prompt."""
     kept_mass: float
-    retuned: bool = False
+    retuned: str = ""
     """Whether other settings act from here on."""
 
     @property

@@ -55,14 +55,16 @@ def speed_line(stats: RunStats) -> str:
     return f"TTFT {stats.ttft_s * 1e3:.0f} ms · {gaps} · {speed}"
 
 
-def choice_line(tokens: Sequence[Chosen]) -> str:
+def choice_line(tokens: Sequence[Chosen], params: SamplingParams) -> str:
     """How likely the new tokens were together, how open the choices were, and how much the samplers left of them.
 
     Args:
         tokens: at least one.
+        params: the settings that chose the last of them; a beam search leaves nothing to draw from.
     """
     entropy, mass = fmean(token.entropy for token in tokens), fmean(token.kept_mass for token in tokens)
-    return f"log p {signed(logprob_of(tokens))} · mean entropy {entropy:.2f} bits · mean kept mass {mass:.1%}"
+    told = f"log p {signed(logprob_of(tokens))} · mean entropy {entropy:.2f} bits"
+    return told if params.num_beams > 1 else f"{told} · mean kept mass {mass:.1%}"
 
 
 def loop_share(ids: Sequence[int]) -> float:

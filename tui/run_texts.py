@@ -97,7 +97,8 @@ def _numbers(run: KeptRun, sequence: int) -> str:
     ends = [end for end in run.ends if end.sequence == sequence]
     lines = [f"Ended by {end.finish_reason}" for end in ends] + [speed_line(end.stats) for end in ends]
     if steps:
-        lines += [choice_line(steps), loop_line([step.id for step in steps], run.params_at(len(steps) - 1))]
+        params = run.params_at(len(steps) - 1)
+        lines += [choice_line(steps, params), loop_line([step.id for step in steps], params)]
     return "\n".join(f"- {line}" for line in lines if line)
 
 

@@ -22,7 +22,7 @@ from core.protocol import (
     TokenGenerated,
 )
 from core.records import Candidate, Exchange, ModelInfo, StepRecord
-from core.sampling_params import SamplingParams, describe_way
+from core.sampling_params import SamplingParams, describe_change, describe_way
 from tui.chat import BREAK, ids_to_go_on, root_of, text_before, thread
 from tui.dialogs import ChoiceDialog
 from tui.run_numbers import in_a_loop
@@ -109,6 +109,14 @@ class KeptRun:
         """The settings that chose new token `index`."""
         return [self.params, *(params for start, params in self.retunes if start <= index)][-1]
 
+    def changes(self) -> dict[int, str]:
+        """What changed on the way, by the first new token that other settings chose."""
+        return {start: describe_change(self.params_at(start - 1), params) for start, params in self.retunes}
+
+    def way(self) -> str:
+        """How its tokens were chosen, and what changed meanwhile."""
+        return " · ".join((describe_way(self.params), *(f"⟲ {change}" for change in self.changes().values())))
+
     def context_ids(self, sequence: int, index: int) -> tuple[int, ...]:
         """What the model had read when it chose new token `index` of a sequence."""
         return (*self.prompt_ids, *(step.id for step in self.steps[sequence][:index]))
@@ -162,6 +170,7 @@ class Runs:
             *(0, target.model, prompt, settings, target.device, target.dtype, truncate, prompt_ids),
             earlier=self.earlier(),
             begun_ids=begun_ids,
+            trace=True,
         )
         work = self._run(request, turn, departure)
         screen.run_worker(work, group="generate", exclusive=True, exit_on_error=False)
@@ -316,7 +325,7 @@ class Runs:
         end = kept.ends[-1]
         screen.show_speed(end.stats.tokens_per_s, end.stats.ttft_s)
         screen.status.context = f"{end.stats.context_used:,} / {end.stats.n_positions:,}"
-        turn.note(f"{kept.ending()} · {describe_way(kept.params)}")
+        turn.note(f"{kept.ending()} · {kept.way()}")
 
     async def _offer_truncation(self, error: PromptTooLongError, prompt: str, turn: Turn, departure: Departure) -> None:
         screen = self._screen

@@ -123,7 +123,7 @@ def _prompt_tokens(run: KeptRun, scores: tuple[TokenScore, ...] | None) -> list[
 
 
 def _new_tokens(run: KeptRun, steps: list[StepRecord]) -> list[RibbonToken]:
-    starts = {start for start, _ in run.retunes}
+    changes = run.changes()
     return [
         RibbonToken(
             step.text,
@@ -135,7 +135,7 @@ def _new_tokens(run: KeptRun, steps: list[StepRecord]) -> list[RibbonToken]:
             step.final_prob,
             step.kept,
             step.kept_mass,
-            step.index in starts,
+            changes.get(step.index, ""),
         )
         for step in steps
     ]

@@ -172,6 +172,31 @@ def test_changed_weights_are_found_and_named(build_gpt2: Builder, tmp_path: Path
     assert "weights" in finished.stderr
 
 
+def test_other_files_and_programs_are_named_though_the_run_is_identical(log: Path, tmp_path: Path) -> None:
+    recorded = runs_of(log)[PLAIN]
+    done = recorded[-1]
+    assert len(done["weights"]) == len(done["tokenizer"]) == 64
+    done["tokenizer"], done["versions"] = "0" * 64, ["torch 0.1", *done["versions"]]
+    write(recorded, tmp_path / "moved.jsonl")
+    finished = run("replay", "moved.jsonl", "--json", folder=tmp_path)
+    (told,) = finished.lines
+    assert finished.code == 0
+    assert (told["identical"], told["same_weights"], told["same_tokenizer"]) == (True, True, False)
+    assert told["recorded_with"] == ["torch 0.1"]
+    assert "tokenizer" in finished.stderr
+    assert "recorded with torch 0.1" in finished.stderr
+
+
+def test_a_record_without_hashes_is_not_called_the_same(log: Path, tmp_path: Path) -> None:
+    recorded = runs_of(log)[PLAIN]
+    for name in ("weights", "tokenizer", "versions"):
+        del recorded[-1][name]
+    write(recorded, tmp_path / "bare.jsonl")
+    finished = run("replay", "bare.jsonl", "--json", folder=tmp_path)
+    (told,) = finished.lines
+    assert (told["identical"], told["same_weights"], told["same_tokenizer"]) == (True, None, None)
+
+
 def test_a_run_cut_short_is_compared_as_far_as_it_went(log: Path, tmp_path: Path) -> None:
     lines = log.read_text().splitlines()
     half = [*lines[:4], lines[4][: len(lines[4]) // 2]]

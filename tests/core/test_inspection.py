@@ -53,6 +53,13 @@ def transformers_scores(logits: torch.Tensor, ids: list[int], params: SamplingPa
     return scores[0]
 
 
+def test_a_beam_search_cuts_nothing_but_what_is_banned(loaded_gpt2: LoadedCausal) -> None:
+    inspector, context = inspected(loaded_gpt2)
+    table = inspector.table(context, PARAMS.changed(num_beams=3, do_sample=False), "", 0, 50257)
+    assert table.kept == 50257
+    assert [row.final_prob for row in table.rows] == pytest.approx([row.prob for row in table.rows], abs=1e-6)
+
+
 def test_the_whole_table_equals_softmax_and_the_samplers(loaded_gpt2: LoadedCausal) -> None:
     inspector, context = inspected(loaded_gpt2)
     table = inspector.table(context, PARAMS, "", 0, 50257)

@@ -7,8 +7,10 @@ from contextlib import asynccontextmanager
 
 from core.protocol import Event, Generate, Inspect, Inspected, Work
 from core.records import Candidate, CandidateTable, CutRule
+from core.sampling_params import SamplingParams
 from tests.tui.conftest import Launch, Running
 from tests.tui.fake_engine import FakeEngine
+from tui.panes.candidates import sampler_order
 
 VOCABULARY = 50257
 WORDS = ("[/b]", " there", "\n", " 한국", "\x1b[31m", "", " [bold]")
@@ -108,6 +110,30 @@ async def test_a_search_asks_for_other_rows(launch: Launch) -> None:
         await running.until(lambda: asked(running)[-1].search == "the")
         await running.until(lambda: running.screen.candidates.rows.virtual_size.height == 3)
         assert "3 found" in str(running.screen.candidates.query_one("#candidate-summary").render())
+
+
+async def test_a_slash_goes_to_the_search_which_takes_tokens_as_they_are_shown(launch: Launch) -> None:
+    async with looking(launch) as running:
+        await running.pilot.press("slash")
+        await running.until(lambda: running.screen.candidates.search.has_focus)
+        running.screen.candidates.search.value = "·the↵"
+        await running.until(lambda: asked(running)[-1].search == " the\n")
+
+
+async def test_a_search_without_a_match_says_so_in_the_table(launch: Launch) -> None:
+    async with looking(launch) as running:
+        table = CandidateTable((), 0, 0, 5, 0.9, 2.5, 4)
+        running.screen.candidates.show(table, SamplingParams(), fresh=True, same_context=False)
+        assert shown(running)[0].strip() == "no token holds this"
+
+
+def test_the_order_of_the_samplers_leaves_out_what_does_nothing() -> None:
+    assert sampler_order(SamplingParams()) == "temperature 0.8 → top_k 50 → top_p 0.95"
+    greedy = sampler_order(SamplingParams(do_sample=False, repetition_penalty=1.2))
+    assert greedy.startswith("penalty 1.2 → greedy")
+    beams = sampler_order(SamplingParams(num_beams=4))
+    assert beams.startswith("4 beams")
+    assert "top_k" not in beams
 
 
 async def test_enter_goes_on_with_the_entry_under_the_cursor(launch: Launch) -> None:

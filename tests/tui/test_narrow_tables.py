@@ -14,7 +14,9 @@ from core.sampling_params import SamplingParams
 from tests.tui.conftest import Launch, Running
 from tests.tui.test_candidates import looking as looking_at_candidates
 from tests.tui.test_xray import looking, told
-from tui.panes.candidates import CandidatesPane, bar_cells, heading
+from tui.bars import change_bar
+from tui.candidate_columns import Columns
+from tui.panes.candidates import CandidatesPane
 from tui.ribbon import RibbonToken, RibbonView
 
 
@@ -38,10 +40,23 @@ async def test_a_probability_of_almost_nothing_is_no_row_of_zeros(launch: Launch
         assert "drawn with 0.0000 of 13" in told(running)
 
 
-@pytest.mark.parametrize(("width", "cells"), [(120, 10), (80, 10), (79, 9), (75, 5), (74, 4), (40, 4)])
+@pytest.mark.parametrize(
+    ("width", "cells"), [(120, 10), (80, 10), (79, 9), (75, 5), (74, 4), (66, 9), (61, 4), (60, 0)]
+)
 def test_bars_give_way_before_numbers_do(width: int, cells: int) -> None:
-    assert bar_cells(width) == cells
-    assert cell_len(heading(width)) == 70 + cells
+    columns = Columns.within(width)
+    assert columns.bar == cells
+    assert cell_len(columns.heading) <= width
+    row = Candidate(50257, 50256, "word", -98.765, 1.0, 1.0, 1.0, False, CutRule.NO_REPEAT_NGRAM)
+    assert cell_len(columns.row(row, mark="▶", before=1.0)) == cell_len(columns.heading)
+
+
+def test_a_small_change_shows_in_a_bar_of_few_cells() -> None:
+    assert change_bar(0.048, 0.075, 4) == "▓···"
+    assert change_bar(0.075, 0.048, 4) == "▒···"
+    assert change_bar(0.5, 0.5, 4) == "██··"
+    assert change_bar(0.25, 0.75, 4) == "█▓▓·"
+    assert change_bar(1.0, 0.985, 4) == "████"
 
 
 class Viewer(App[None]):
@@ -58,7 +73,7 @@ async def test_a_token_wider_than_the_ribbon_says_that_it_goes_on() -> None:
         assert cell_len(view.render_line(1).text.rstrip()) <= 30
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 50)])
+@pytest.mark.parametrize("size", [(80, 24), (100, 30), (120, 40), (160, 50)])
 async def test_every_column_stands_under_its_name(launch: Launch, size: tuple[int, int]) -> None:
     async with looking_at_candidates(launch, size=size) as running:
         pane = running.screen.candidates
@@ -69,16 +84,16 @@ async def test_every_column_stands_under_its_name(launch: Launch, size: tuple[in
         await running.pilot.pause()
         names = str(pane.query_one("#candidate-heading", Static).content)
         line = pane.rows.render_line(0).text
+        narrow = size == (100, 30)
         for name, text in (
             ("rank", "7"),
             ("model", "25.0%"),
             ("final", "50.0%"),
-            ("cumul.", "75.0%"),
-            ("logit", "-98.765"),
+            ("cumu" if narrow else "cumul.", "75%" if narrow else "75.0%"),
+            ("logit", "-98.8" if narrow else "-98.765"),
+            ("id", "12345"),
         ):
             end = names.index(name) + len(name)
-            assert end > pane.rows.row_cells or line[:end].endswith(text), (name, line)
+            assert line[:end].endswith(text), (name, line)
         for name, text in (("token", "word"), ("fate", "kept")):
             assert line[names.index(name) :].startswith(text), (name, line)
-        if size == (80, 24):
-            assert line.rstrip().endswith("12345")

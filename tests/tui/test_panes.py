@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
+from textual import events
 from textual.widgets import Input, OptionList, Static
 
 from core.protocol import Compare, Load
@@ -117,7 +120,31 @@ async def test_presets_set_the_samplers_and_leave_the_rest(launch: Launch) -> No
         assert sampling.query_one("#setting-temperature", Input).value == "1.2"
         await running.pilot.click("#preset-greedy")
         await running.until(lambda: sampling.params.greedy)
-        assert sampling.query_one("#label-top_k").has_class("-inert")
+        for name in ("top_k", "seed", "num_return_sequences"):
+            assert sampling.query_one(f"#label-{name}").has_class("-inert")
+            assert text_of(running, f"#hint-{name}") == "greedy: no effect"
+        assert text_of(running, "#hint-repetition_penalty") == "1 off"
+        assert text_of(running, "#sampling-error").startswith("greedy: nothing is drawn")
+        await running.pilot.click("#preset-balanced")
+        sampling.query_one("#setting-num_beams", Input).value = "4"
+        await running.until(lambda: text_of(running, "#hint-temperature") == "beams: no effect")
+        assert text_of(running, "#hint-num_return_sequences") == "side by side"
+
+
+async def test_joiners_can_be_typed_into_every_field(launch: Launch) -> None:
+    async with launch() as running:
+
+        async def type_all(text: str) -> None:
+            for character in text:  # as a terminal's input is read; a pilot's keys have no such character
+                running.app.post_message(events.Key(unicodedata.name(character).lower(), character))
+                await running.pilot.pause()
+
+        await type_all("m\u200cx\u200dy")
+        await running.until(lambda: running.screen.prompt.text == "m\u200cx\u200dy")
+        await running.pilot.press("f7")
+        running.screen.candidates.search.focus()
+        await type_all("a\u200cb")
+        await running.until(lambda: running.screen.candidates.search.value == "a\u200cb")
 
 
 async def test_stop_strings_are_split_at_bars_and_know_line_ends(launch: Launch) -> None:

@@ -65,7 +65,8 @@ CHOICES = "log p −4.2 · mean entropy 2.50 bits · mean kept mass 70.0%"
 
 def test_the_lines_say_what_a_hand_computation_says() -> None:
     assert speed_line(STATS) == SPEED
-    assert choice_line(records()) == CHOICES
+    assert choice_line(records(), SamplingParams()) == CHOICES
+    assert choice_line(records(), SamplingParams(num_beams=2)) == CHOICES.partition(" · mean kept")[0]
     assert STATS.prompt_tokens_per_s == pytest.approx(80)
     assert logprob_of(records()) == pytest.approx(-6 * math.log(2))
     assert math.exp(-logprob_of(records()) / 3) == pytest.approx(STATS.perplexity)

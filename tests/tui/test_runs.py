@@ -201,6 +201,7 @@ async def test_a_changed_setting_acts_on_the_run_under_way_and_the_place_is_mark
         (asked,) = running.engine.of(Retune)
         assert isinstance(asked, Retune)
         assert (asked.target, asked.params.do_sample) == (request.id, False)
+        assert request.trace  # every run of the app is a record that says which weights wrote it
         reply.put(Retuned(request.id, 1, asked.params))
         running.engine.write(" a")
         await running.until(lambda: "Once upon⟲ a" in painted(turns(running)[0]))
@@ -209,6 +210,7 @@ async def test_a_changed_setting_acts_on_the_run_under_way_and_the_place_is_mark
         assert kept.params_at(1) == asked.params
         running.engine.finish(" upon a")
         await running.until(lambda: running.screen.run is None)
+        assert "⟲ do_sample True → False" in painted(turns(running)[0])
         running.screen.sampling.use_preset("creative")
         await running.pilot.pause()
         assert len(running.engine.of(Retune)) == 1

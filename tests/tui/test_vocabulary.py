@@ -16,8 +16,9 @@ from core.text import one_glyph_each, token_label, visible, visible_alone
 from tests.core.test_text import ANYTHING
 from tests.tui.vocabulary import HARD, TOKENIZERS, chunks, entries, painted, squeezed, texts
 from tui.bars import bar_rows, fit
+from tui.candidate_columns import Columns
 from tui.fields import Area, Field
-from tui.panes.candidates import TOKEN_CELLS, CandidateList
+from tui.panes.candidates import CandidateList
 from tui.ribbon import RibbonToken, RibbonView
 from tui.token_view import TokenView, chip_label
 from tui.turn import Turn
@@ -143,7 +144,10 @@ async def test_every_token_stands_in_the_ribbon(name: str) -> None:
     app = Viewer()
     async with app.run_test(size=SIZE):
         view = app.query_one(RibbonView)
-        tokens = [RibbonToken(text, i, i, 0.5, 1, 1.0, 0.5, 3, 0.9, i % 7 == 0) for i, text in enumerate(shown)]
+        tokens = [
+            RibbonToken(text, i, i, 0.5, 1, 1.0, 0.5, 3, 0.9, "" if i % 7 else "top_k 5 → 6")
+            for i, text in enumerate(shown)
+        ]
         view.show(tokens, cursor=0)
         assert len(view.labels) == len(shown)
         check_labels(view)
@@ -159,8 +163,9 @@ async def test_every_token_is_a_candidate(name: str) -> None:
         view.show(CandidateTable(tuple(rows), 0, len(rows), 5, 0.9, 2.5, 4), fresh=True, same_context=False)
         lines = list(painted(view))[: len(rows)]
         assert {cell_len(line) for line in lines} == {view.row_cells}
+        columns = Columns.within(view.row_cells)
     for row, line in zip(rows, lines, strict=True):
-        assert line[1:].startswith(f"{row.rank:>5} {fit(token_label(row.text), TOKEN_CELLS)} ")
+        assert line[1:].startswith(f"{row.rank:>5} {fit(token_label(row.text), columns.token)} ")
         assert line.endswith(f" {row.id:>6}") or line.rstrip().endswith(f" {row.id}")
 
 

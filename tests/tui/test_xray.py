@@ -23,6 +23,7 @@ from core.protocol import (
     Work,
 )
 from core.records import CandidateTable, FinishReason, StepRecord, TokenScore
+from core.sampling_params import PRESETS, SamplingParams
 from tests.tui.conftest import Launch, Running
 from tests.tui.fake_engine import FakeEngine, stats, step
 from tests.tui.test_candidates import entry
@@ -107,9 +108,33 @@ async def test_walking_shows_each_token_s_candidates_from_its_own_context(launch
         assert running.screen.candidates.rows.chosen_id == 102
         await running.pilot.press("home", "right")
         await running.until(lambda: asked(running)[-1].context_ids == (1,))
-        assert "of the prompt" in str(running.screen.candidates.query_one("#candidate-summary").render())
+        await running.until(lambda: "of the prompt · as it was run" in running.screen.candidates.border_title)
         await running.pilot.press("home")
         await running.until(lambda: "nothing predicts it" in told(running))
+
+
+async def test_a_turned_knob_shows_what_if_until_another_run_is_looked_at(launch: Launch) -> None:
+    async with looking(launch) as running:
+        await running.pilot.press("right", "right")
+        await running.until(lambda: asked(running)[-1].context_ids == (1, 2, 100, 101))
+        recorded = asked(running)[-1].params
+        running.screen.sampling.use_preset("creative")
+        await running.until(lambda: "what if" in running.screen.candidates.border_title)
+        assert asked(running)[-1].params != recorded
+        await running.pilot.press("left")
+        await running.until(lambda: asked(running)[-1].context_ids == (1, 2, 100))
+        assert asked(running)[-1].params.top_p == PRESETS["creative"].top_p
+        assert "what if" in running.screen.candidates.border_title
+
+
+async def test_a_beam_search_is_not_said_to_draw(launch: Launch) -> None:
+    async with looking(launch) as running:
+        token = RibbonToken(" x", 1, 0, 0.5, 1, 1.0, 1.0, 1, 0.5, "top_k 5 → 6")
+        running.screen.ribbon.show_run("a run", [token], None, SamplingParams(num_beams=4), cursor=0)
+        running.screen.ribbon.show_token(token)
+        assert "followed by one of 4 beams" in told(running)
+        assert "drawn" not in told(running)
+        assert "⟲ top_k 5 → 6" in told(running)
 
 
 async def test_enter_goes_to_the_candidates_and_enter_there_branches(launch: Launch) -> None:

@@ -21,45 +21,37 @@ from textual.strip import Strip
 from textual.widgets import Input, Static
 
 from core.records import Candidate, CandidateTable
-from core.sampling_params import SamplingParams
-from core.text import token_label, visible
-from tui.bars import fit, percent
+from core.sampling_params import SamplingParams, inert_reason
+from core.text import visible
+from tui.candidate_columns import Columns
 from tui.fields import Field
 
 WINDOW = 100
 """How many rows are asked for at once."""
 
-TOKEN_CELLS = 14
-MOST_BAR_CELLS, LEAST_BAR_CELLS, OTHER_CELLS = 10, 4, 70
-"""How wide the bars are, and all the other columns of a row with their gaps."""
-_SHORT_RULES = {"no_repeat_ngram_size": "no_repeat", "repetition_penalty": "penalty"}
-
-
-def bar_cells(width: int) -> int:
-    """How wide the bars of a table are that has so many cells for a row."""
-    return max(LEAST_BAR_CELLS, min(MOST_BAR_CELLS, width - OTHER_CELLS))
-
-
-def heading(width: int) -> str:
-    """The names of the columns over rows of so many cells."""
-    bars = " " * bar_cells(width)
-    return f"  rank token           model  final {bars} fate       cumul.    logit     id"
+_TITLE = "Candidates · F7"
+_MARKS = str.maketrans({"·": " ", "↵": "\n", "⇥": "\t"})
+"""What the table shows blanks as, so that a token can be looked for as it is seen."""
 
 
 def sampler_order(params: SamplingParams) -> str:
     """The samplers that act, in the order in which they do."""
-    if params.greedy:
-        return "greedy: the likeliest token, always; temperature and cuts do nothing"
+    drawing = not inert_reason("top_p", params)
     active = (
         (params.repetition_penalty != 1, f"penalty {params.repetition_penalty:g}"),
         (params.no_repeat_ngram_size, f"no_repeat {params.no_repeat_ngram_size}"),
-        (params.temperature != 1, f"temperature {params.temperature:g}"),
-        (params.top_k, f"top_k {params.top_k}"),
-        (params.top_p < 1, f"top_p {params.top_p:g}"),
-        (params.min_p, f"min_p {params.min_p:g}"),
-        (params.typical_p < 1, f"typical_p {params.typical_p:g}"),
+        (drawing and params.temperature != 1, f"temperature {params.temperature:g}"),
+        (drawing and bool(params.top_k), f"top_k {params.top_k}"),
+        (drawing and params.top_p < 1, f"top_p {params.top_p:g}"),
+        (drawing and bool(params.min_p), f"min_p {params.min_p:g}"),
+        (drawing and params.typical_p < 1, f"typical_p {params.typical_p:g}"),
     )
-    return " → ".join(name for is_on, name in active if is_on) or "nothing is cut: the model's own distribution"
+    names = [name for is_on, name in active if is_on]
+    if params.num_beams > 1:
+        names.append(f"{params.num_beams} beams: the likeliest texts; temperature and cuts do nothing")
+    elif params.greedy:
+        names.append("greedy: the likeliest token, always; temperature and cuts do nothing")
+    return " → ".join(names) or "nothing is cut: the model's own distribution"
 
 
 class CandidateList(ScrollView, can_focus=True):
@@ -71,6 +63,9 @@ class CandidateList(ScrollView, can_focus=True):
         def __init__(self, offset: int) -> None:
             super().__init__()
             self.offset = offset
+
+    class SearchRequested(Message):
+        """The user wants to look for an entry."""
 
     class BranchRequested(Message):
         """The user wants the text to go on with this entry."""
@@ -88,6 +83,7 @@ class CandidateList(ScrollView, can_focus=True):
         Binding("end", "move(1000000)", "Worst", show=False),
         Binding("enter", "branch", "Take it", tooltip="Go on with this token instead"),
         Binding("y", "app.take('candidate')", "Copy", tooltip="Copy this entry's text"),
+        Binding("slash", "search", "Search", tooltip="Look for a token by its text or #id"),
     ]
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -105,6 +101,8 @@ class CandidateList(ScrollView, can_focus=True):
         self._rows: dict[int, Candidate] = {}
         self._wanted: set[int] = set()
         self._total = 0
+        self._is_empty = False
+        """Whether a search found nothing."""
         self._ghost: dict[int, float] = {}
         self.chosen_id = -1
         """The entry that was drawn here, marked; -1 when nothing was."""
@@ -128,6 +126,7 @@ class CandidateList(ScrollView, can_focus=True):
             self._wanted.clear()
         self._rows.update({table.offset + place: row for place, row in enumerate(table.rows)})
         self._total = table.matches
+        self._is_empty = not table.matches
         self.virtual_size = Size(self.size.width, self._total)
         if fresh and not same_context:
             self.cursor = 0
@@ -157,9 +156,16 @@ class CandidateList(ScrollView, can_focus=True):
         if self.at_cursor is not None:
             self.post_message(self.BranchRequested(self.at_cursor))
 
+    def action_search(self) -> None:
+        """Go to the search."""
+        self.post_message(self.SearchRequested())
+
     def render_line(self, y: int) -> Strip:
         """One row of the table."""
         place, width = y + self.scroll_offset.y, self.row_cells
+        if self._is_empty and y == 0:
+            style = self.get_component_rich_style("candidate--cut")
+            return Strip([Segment(set_cell_size("  no token holds this", width), style)])
         if place >= self._total:
             return Strip.blank(width, self.rich_style)
         row = self._rows.get(place)
@@ -173,15 +179,7 @@ class CandidateList(ScrollView, can_focus=True):
         if place == self.cursor and self.has_focus:
             base += self.get_component_rich_style("candidate--cursor") + Style(underline=True)
         mark = "▶" if row.id == self.chosen_id else " "
-        fate = "kept" if row.kept else f"✗{_SHORT_RULES.get(row.cut_by, row.cut_by)}"
-        cells = bar_cells(width)
-        final = round(row.final_prob * cells)
-        before = round(self._ghost.get(row.id, row.final_prob) * cells)
-        bar = "█" * min(before, final) + "▓" * (final - before) + "▒" * (before - final)
-        bar = bar.ljust(cells, "·")
-        text = fit(token_label(row.text), TOKEN_CELLS)
-        line = f"{mark}{row.rank:>5} {text} {percent(row.prob)} {percent(row.final_prob)} {bar} "
-        line += f"{fate:<10} {row.cumulative:>6.1%} {row.logit:>8.3f} {row.id:>6}"
+        line = Columns.within(width).row(row, mark=mark, before=self._ghost.get(row.id, row.final_prob))
         return Strip([Segment(set_cell_size(line, width), base)])
 
     def _ask_for(self, place: int) -> None:
@@ -211,7 +209,7 @@ forward pass; ▓ is what a bar gained and ▒ what it lost.
 
 Type to follow the prompt; in the X-ray (F9) the table is that of the token under the cursor, and ▶ marks the one that \
 was drawn. Arrow keys walk all entries, **Enter** goes on with the one under the cursor (a branch), **y** copies its \
-text. The search takes text, or `#id`.
+text. **/** goes to the search, which takes text, as it is or as the table shows it (`·the`), or `#id`.
 """
 
     search = query_one("#candidate-search", Input)
@@ -219,8 +217,8 @@ text. The search takes text, or `#id`.
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's own name
         super().__init__(id=id)
-        self.border_title = "Candidates · F7"
-        self.border_subtitle = "Enter takes one"
+        self.border_title = _TITLE
+        self.border_subtitle = "Enter takes one · / searches"
 
     def compose(self) -> ComposeResult:
         """The search over the table."""
@@ -235,7 +233,7 @@ text. The search takes text, or `#id`.
         self.call_after_refresh(self._name_columns)
 
     def _name_columns(self) -> None:
-        self.query_one("#candidate-heading", Static).update(Content(heading(self.rows.row_cells)))
+        self.query_one("#candidate-heading", Static).update(Content(Columns.within(self.rows.row_cells).heading))
 
     def show(
         self,
@@ -263,10 +261,9 @@ text. The search takes text, or `#id`.
             Content.styled(sampler_order(params), "$text-muted"), layout=False
         )
         found = f"{table.matches:,} found · " if self.search.value else ""
-        summary = (
-            f"{found}{table.kept:,} kept with {table.kept_mass:.1%} of the model's mass · entropy "
-            f"{table.entropy:.2f} bits · {place or f'after {table.context_tokens:,} tokens'}"
-        )
+        summary = f"{found}{table.kept:,} kept with {table.kept_mass:.1%} of the model's mass"
+        summary += f" · entropy {table.entropy:.2f} bits"
+        self.border_title = f"{_TITLE} · {visible(place or f'after {table.context_tokens:,} tokens')}"
         self.query_one("#candidate-summary", Static).update(
             Content.styled(visible(summary), "$text-muted"), layout=False
         )
@@ -278,7 +275,12 @@ text. The search takes text, or `#id`.
     @on(Input.Changed, "#candidate-search")
     def _tell_search(self, event: Input.Changed) -> None:
         event.stop()
-        self.post_message(self.SearchChanged(event.value))
+        self.post_message(self.SearchChanged(event.value.translate(_MARKS)))
+
+    @on(CandidateList.SearchRequested)
+    def _go_to_search(self, event: CandidateList.SearchRequested) -> None:
+        event.stop()
+        self.search.focus()
 
     @on(Input.Submitted, "#candidate-search")
     def _go_to_rows(self, event: Input.Submitted) -> None:

@@ -48,6 +48,7 @@ Enter there takes another road: the text goes on with that token instead. `[` an
         self.border_subtitle = "←→ walk · l lens · Enter candidates"
 
     _shown: RibbonToken | None = None
+    _beams = 1
 
     def on_mount(self) -> None:
         """Name another lens at once."""
@@ -78,11 +79,12 @@ Enter there takes another road: the text goes on with that token instead. `[` an
             cursor: the token to stand on.
         """
         self.border_title = f"X-ray · F9 · {visible(title)}"
+        self._beams = params.num_beams
         new = [token for token in tokens if token.index >= 0]
         curve = surprisal_line(new, max(10, self.size.width - 30))
         lines = (
             speed_line(stats) if stats is not None else "",
-            choice_line(new) if new else "",
+            choice_line(new, params) if new else "",
             loop_line([token.id for token in new], params),
             f"surprisal, {BITS_A_STEP} bits a step {curve}" if new else "",
         )
@@ -98,9 +100,12 @@ Enter there takes another road: the text goes on with that token instead. `[` an
         else:
             told = f"p {_share(token.prob)} · {token.surprisal:.2f} bits · rank {token.rank:,}"
             told += f" · entropy {token.entropy:.2f} bits"
-        if token.index >= 0:
+        if token.index >= 0 and self._beams > 1:
+            told += f" · followed by one of {self._beams} beams"
+        elif token.index >= 0:
             told += f" · drawn with {_share(token.final_prob)} of {token.kept:,} ({token.kept_mass:.1%} of the mass)"
         where = f"new token {token.index + 1}" if token.index >= 0 else "prompt"
+        told += f" · ⟲ {token.retuned}" if token.retuned else ""
         content = Content.assemble((name, "bold"), f" id {token.id} · {where} · {told} · lens {self.view.lens}")
         self.query_one("#ribbon-token", LiveText).show(content)
 

@@ -14,7 +14,7 @@ from textual.reactive import reactive
 from textual.widgets import Button, Checkbox, Input, Label, Static
 
 from core.errors import SettingError
-from core.sampling_params import INTEGERS, PRESETS, RANGES, SamplingParams, check_setting
+from core.sampling_params import INTEGERS, PRESETS, RANGES, SamplingParams, check_setting, inert_reason
 from core.text import visible
 from tui.check import Check
 from tui.fields import Field
@@ -42,6 +42,7 @@ _HINTS = {
     "max_new_tokens": "1 or more",
     "num_return_sequences": "side by side",
     "num_beams": "1 off",
+    "seed": "empty: new",
 }
 
 
@@ -88,7 +89,8 @@ class SamplingPane(VerticalScroll, can_focus=False):
 
 The model gives every token of its vocabulary a probability; sampling decides which of them may be drawn. They act in \
 this order: repetition_penalty, no_repeat_ngram_size, temperature (low is bold, high is wild), top_k (the k \
-likeliest), top_p (the smallest set with that mass), min_p (at least that fraction of the best), typical_p.
+likeliest), top_p (the smallest set with that mass), min_p (at least that fraction of the best), typical_p. What does \
+nothing beside the others is struck through, and says why: greedy and beam search draw nothing.
 
 Type a number or press up and down; a value out of range is refused at the field and the last good one stays. The \
 same seed with the same settings writes the same text; an empty seed takes a new one each run.
@@ -116,10 +118,10 @@ same seed with the same settings writes the same text; an empty seed takes a new
             for name in _STEPS:
                 yield Label(name, id=f"label-{name}")
                 yield SettingInput(name, f"{getattr(self.params, name):g}")
-                yield Label(_HINTS[name], classes="hint")
-            yield Label("seed")
+                yield Label(_HINTS[name], id=f"hint-{name}", classes="hint")
+            yield Label("seed", id="label-seed")
             yield Field(placeholder="new", id="setting-seed", compact=True)
-            yield Label("empty: new", classes="hint")
+            yield Label(_HINTS["seed"], id="hint-seed", classes="hint")
             yield Label("stop_strings")
             yield Field(placeholder="none", id="setting-stop_strings", compact=True)
             yield Label("a | b", classes="hint")
@@ -147,13 +149,15 @@ same seed with the same settings writes the same text; an empty seed takes a new
         self.use_preset(names[(names.index(active) + 1) % len(names)] if active else names[0])
 
     def watch_params(self) -> None:
-        """Mark the preset in force and the settings that do nothing under greedy."""
+        """Mark the preset in force and the settings that do nothing, with the reason."""
         active = self._active_preset()
         for button in self.query(Button):
             button.set_class(button.id == f"preset-{active}", "-active")
-        for name in ("temperature", "top_k", "top_p", "min_p", "typical_p", "num_return_sequences"):
-            inert = self.params.greedy and not (name == "temperature" and self.params.temperature == 0)
-            self.query_one(f"#label-{name}").set_class(inert, "-inert")
+        for name, hint in _HINTS.items():
+            reason = inert_reason(name, self.params)
+            self.query_one(f"#label-{name}").set_class(bool(reason), "-inert")
+            self.query_one(f"#hint-{name}", Label).update(reason or hint)
+        self._tell()
 
     @on(Button.Pressed)
     def _press_preset(self, event: Button.Pressed) -> None:
@@ -201,8 +205,16 @@ same seed with the same settings writes the same text; an empty seed takes a new
         self._errors.pop(key, None)
         if message:
             self._errors[key] = message
+        self._tell()
+
+    def _tell(self) -> None:
+        """The newest error, or why settings are struck through."""
         latest = next(reversed(self._errors.values()), "")
-        self.query_one("#sampling-error", Static).update(Content.styled(visible(latest), "$text-error"))
+        content = Content.styled(visible(latest), "$text-error")
+        if not latest and (reason := inert_reason("top_p", self.params)):
+            way = reason.partition(":")[0]
+            content = Content.styled(f"{way}: nothing is drawn, so what is struck through has no effect", "$text-muted")
+        self.query_one("#sampling-error", Static).update(content)
 
 
 def _parse_number(name: str, text: str) -> float | int:
