@@ -150,7 +150,7 @@ class ConversationsDialog(ModalScreen[Path | None]):
         self._found = sorted([*self._found, back], key=lambda one: one.changed_s, reverse=True)
         self._show_rows()
         self.rows.highlighted = self.rows.get_option_index(str(back.path))
-        self.say(f"“{title}” is back")
+        self.say(f"“{title}” is back; Enter opens it")
 
     def _highlighted(self) -> Summary | None:
         option = self.rows.highlighted_option

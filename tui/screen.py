@@ -36,14 +36,14 @@ from tui.runs import Runs
 from tui.xray import Xray
 
 _PANES = {
-    "conversation": "F2",
-    "tokens": "F3",
-    "sampling": "F4",
-    "similarity": "F5",
-    "candidates": "F7",
-    "ribbon": "F9",
+    "conversation": "F2 Text",
+    "tokens": "F3 Tokens",
+    "sampling": "F4 Sampling",
+    "similarity": "F5 Pairs",
+    "candidates": "F7 Candidates",
+    "ribbon": "F9 X-ray",
 }
-"""The panes and their keys."""
+"""The panes and what their tabs say: the key and a word."""
 
 WIDE_COLUMNS, WIDE_ROWS = 100, 30
 """From this size on all panes are side by side; below, they fold into tabs."""
