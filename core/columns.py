@@ -44,6 +44,9 @@ class Layout:
     """Of all columns; numbers from 1 where there is no header."""
     has_header: bool
 
+    second_text: str = ""
+    """The second text's column of a pair of which only the first is read."""
+
     @property
     def columns(self) -> Columns:
         """The columns in use, by name."""
@@ -63,6 +66,9 @@ _PAIRS = (
     ("first", "second"),
 )
 _TEXTS = ("sentence", "text", "review", "content", "document", "question", *(first for first, _ in _PAIRS))
+_SCORES = ("score", "similarity", "similarity score", "gold score")
+"""Columns of degrees, such as STS-B's from 0 to 5."""
+
 _LABELS = ("label", "labels", "quality", "gold label", "gold", "is duplicate", "class", "sentiment", "target", "word")
 
 
@@ -88,8 +94,9 @@ def find_columns(first: Sequence[str], wanted: Columns, *, texts: int, label: La
     if label is not LabelUse.NONE:
         label_index = finder.label(wanted.label, first, min_texts=max(texts, 1))
     if label is LabelUse.REQUIRED and label_index < 0:
-        raise finder.missing("label", "--label")
-    return Layout(finder.texts(wanted, texts, label_index), label_index, finder.names, has_header)
+        raise finder.no_label()
+    found = finder.texts(wanted, texts, label_index)
+    return Layout(found, label_index, finder.names, has_header, finder.second_of(found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +159,19 @@ class _Finder:
     def _pair(self) -> tuple[int, ...]:
         found = ((self.first_of((one,)), self.first_of((other,))) for one, other in _PAIRS)
         return next((pair for pair in found if min(pair) >= 0), ())
+
+    def second_of(self, texts: tuple[int, ...]) -> str:
+        """The other text's column when one text is read and the header names a pair that begins with it."""
+        pair = self._pair() if self.has_header else ()
+        return self.names[pair[1]] if len(texts) == 1 and texts == pair[:1] else ""
+
+    def no_label(self) -> InputError:
+        """The error for a table without labels; one with degrees is told apart."""
+        if not self.has_header or (score := self.first_of(_SCORES)) < 0:
+            return self.missing("label", "--label")
+        return InputError(
+            f"{self.names[score]!r} holds scores, not labels", "give a file with a label a row, such as MRPC's 0 and 1"
+        )
 
     def missing(self, what: str, option: str) -> InputError:
         return InputError(f"no column is known to hold the {what}; {self._listing()}", f"say which with {option}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -93,11 +94,12 @@ _TOKENIZER_TWINS = {"gpt2": "starter/gpt2", "bert-base-uncased": "starter/bert"}
 """Tokenizers of the originals that ship, unchanged, with a starter."""
 
 
-def resolve(name: str) -> ResolvedModel:
+def resolve(name: str, instead: str = "") -> ResolvedModel:
     """Find the folder a model name leads to.
 
     Args:
         name: `starter/…`, a folder, or a hub name such as `gpt2`, `org/name` or `org/name@revision`.
+        instead: the starter of the task at hand, for the hint; empty when the task is not known.
 
     Raises:
         ModelNotFoundError: it leads nowhere on this machine.
@@ -106,7 +108,7 @@ def resolve(name: str) -> ResolvedModel:
     if name in STARTERS:
         return ResolvedModel(name, Source.STARTER, STARTER_FOLDER / name.removeprefix("starter/"))
     try:
-        return _resolve_outside(name)
+        return _resolve_outside(name, instead)
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: `~name` of a user there is not
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise ModelNotFoundError(
@@ -114,7 +116,7 @@ def resolve(name: str) -> ResolvedModel:
         ) from None
 
 
-def _resolve_outside(name: str) -> ResolvedModel:
+def _resolve_outside(name: str, instead: str) -> ResolvedModel:
     folder = Path(name).expanduser()
     is_gguf = folder.suffix.lower() == ".gguf"
     looks_like_path = is_gguf or name.startswith((".", "~", "/")) or (os.sep != "/" and os.sep in name)
@@ -126,21 +128,34 @@ def _resolve_outside(name: str) -> ResolvedModel:
         raise ModelFormatError(f"model {name!r} is a file, not a model folder", f"give its folder: {folder.parent}")
     if looks_like_path:
         what = "file" if is_gguf else "folder"
-        raise ModelNotFoundError(f"no {what} {name!r}", "check the path, or use the bundled starter/gpt2")
+        raise ModelNotFoundError(f"no {what} {name!r}", f"check the path{_or_bundled(instead)}")
     cached = cached_snapshot(name)
     if cached is not None:
         return ResolvedModel(name, Source.CACHE, cached)
     if name.startswith("starter/"):
         raise ModelNotFoundError(f"no starter named {name!r}", f"there are {', '.join(STARTERS)}")
-    raise ModelNotFoundError(f"model {name!r} is neither a folder here nor in the Hugging Face cache", _way_out(name))
+    raise ModelNotFoundError(
+        f"model {name!r} is neither a folder here nor in the Hugging Face cache", _way_out(name, instead)
+    )
 
 
-def _way_out(name: str) -> str:
+def _way_out(name: str, instead: str) -> str:
     """What to do for a hub model that is not here: fetch it, or use what is bundled for the same task."""
     repository, revision = split_revision(name)
-    starter = COURSE_MODELS.get(repository, DEFAULT_GENERATOR)
     pull = f"nlp-tui models pull {repository or 'NAME'}{f' --revision {revision}' if revision else ''}"
-    return f"fetch it with: {pull}, or use the bundled {starter}"
+    return f"fetch it with: {pull}{_or_bundled(COURSE_MODELS.get(repository, instead))}"
+
+
+def _or_bundled(starter: str) -> str:
+    return f", or use the bundled {starter}" if starter else ""
+
+
+def starters_note(names: Iterable[str]) -> str:
+    """Which of these models are not what they are named after; empty when none of them is bundled."""
+    found = [name for name in dict.fromkeys(names) if name in STARTERS]
+    if len(found) > 1:
+        return f"{' and '.join(found)} are small starters, not the originals"
+    return f"{found[0]} is a small starter, not the original" if found else ""
 
 
 def _conversion_folder(file: Path) -> Path:

@@ -78,6 +78,8 @@ class Table:
     broken: tuple[BrokenRow, ...]
     columns: Columns
     """The columns that were read, by name, or by number where there is no header."""
+    second_text: str = ""
+    """The second text's column of a pair of which only the first was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ def read_rows(
                 raise InputError(f"{path} has more than {MAX_ROWS:,} rows", "read some of them with a limit")
     if layout is None or not rows:
         raise _nothing_usable(path, broken)
-    return Table(tuple(rows), tuple(broken), layout.columns)
+    return Table(tuple(rows), tuple(broken), layout.columns, layout.second_text)
 
 
 def read_lines(path: Path) -> tuple[str, tuple[BrokenRow, ...]]:

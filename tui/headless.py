@@ -31,7 +31,7 @@ from core.protocol import (
     Work,
 )
 from core.records import Candidate, ChatMode, FinishReason, Similarity, describe_precision
-from core.registry import resolve, tokenizer_folder, weight_files
+from core.registry import resolve, starters_note, tokenizer_folder, weight_files
 from core.run_log import event_line
 from core.sampling_params import SamplingParams, describe_way
 from core.text import visible
@@ -59,7 +59,7 @@ class Target:
         Raises:
             ModelNotFoundError, ModelFormatError: as `registry.resolve` and `registry.weight_files`.
         """
-        weight_files(resolve(options.model))
+        weight_files(resolve(options.model, getattr(options, "starter", "")))
         return cls(options.model, options.device, options.dtype, options.json)
 
 
@@ -164,7 +164,7 @@ def bench(model: str, device: str, new_tokens: int, as_json: bool) -> int:
 
 
 def ask(question: Question, target: Target, take: Callable[[Answer], None]) -> int:
-    """Ask a question of the lab, hand each answer to `take`, and return the exit code.
+    """Ask a question of the lab, hand each answer to `take`, say what starters are, and return the exit code.
 
     Args:
         question: names its model itself.
@@ -176,7 +176,11 @@ def ask(question: Question, target: Target, take: Callable[[Answer], None]) -> i
         if isinstance(event, Answered):
             take(event.answer)
 
-    return converse(Ask(0, question, target.device, target.dtype), take_event)
+    status = converse(Ask(0, question, target.device, target.dtype), take_event)
+    models = [getattr(question, role) for role in ("model", "teacher", "student") if hasattr(question, role)]
+    if status == 0 and not target.json and (note := starters_note(models)):
+        say(f"note: {note}")
+    return status
 
 
 Take: TypeAlias = Callable[[object], None]

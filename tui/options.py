@@ -94,6 +94,8 @@ def add_model_options(parser: Parser, default: str) -> None:
     parser.add_argument("--offline", action="store_true", help="open no connection; only models pull ever does")
     if parser.prog == "nlp-tui":
         parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    else:
+        parser.set_defaults(starter=default)
 
 
 def add_sampling(command: Parser, names: Sequence[str]) -> None:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from core.errors import InputError
 
+_PAIR_LABELS = frozenset(("equivalent", "paraphrase", "duplicate", "entailment"))
+"""Labels, in lower case, that only say something about two texts."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReadSentiment:
@@ -62,3 +65,10 @@ class Sentiment:
     """Those the model read, in their order; empty when they were not asked for."""
     truncated: bool
     """Whether the text was cut to the model's positions."""
+
+    @property
+    def pair_note(self) -> str:
+        """What is wrong with the answer when its labels speak of two texts; else empty."""
+        if not any(score.label.lower() in _PAIR_LABELS for score in self.scores):
+            return ""
+        return f"{self.model} judges pairs of texts, so its labels say nothing about one; for pairs use similar or rank"

@@ -67,6 +67,7 @@ def windows_of(length: int, window: int, stride: int) -> Iterator[tuple[int, int
 class CausalWork:
     """A causal model and the texts it is to be judged on."""
 
+    note = ""
     truncated = 0
 
     def __init__(self, desk: Desk, question: Evaluate, loaded: LoadedCausal) -> None:

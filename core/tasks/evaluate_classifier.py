@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from core.errors import ModelFormatError
 from core.journal import Values
 from core.lab.evaluation import ClassifierEvaluation, Evaluate, EvaluationRun, EvaluationTask, Mistake
 from core.metrics import calibrate, score_classes
-from core.rows import Row, read_rows
+from core.rows import Row, Table, read_rows
 from core.tasks.desk import Desk
 from core.tasks.evaluation_work import (
     can_pad,
@@ -36,6 +37,9 @@ _NEGATIVE = {
     EvaluationTask.SENTIMENT: ("negative", "neg"),
 }
 """What files call the two labels, beside the model's own names and their numbers."""
+
+_DEGREE = re.compile(r"\d+\.\d+")
+"""A number that is no class, such as STS-B's similarities from 0 to 5."""
 
 
 def positive_label(task: EvaluationTask, labels: tuple[str, ...]) -> int:
@@ -82,6 +86,7 @@ class ClassifierWork:
         wanted = Columns(question.text, question.text_b, question.label)
         table = read_rows(Path(question.path), wanted, texts=1 + pairs, limit=question.limit, check=self._complaint)
         self.rows, self.broken, self.columns = table.rows, table.broken, table.columns
+        self.note = "" if question.text else _half_read(table)
         self._gold = np.array([self._classes[_plain(row.label)] for row in self.rows])
         texts = ([row.texts[place] for row in self.rows] for place in range(1 + pairs))
         self._encoded, self.truncated = tokenise(desk, loaded, *texts)
@@ -142,6 +147,8 @@ class ClassifierWork:
         if _plain(row.label) in self._classes:
             return ""
         labels, last = self._loaded.labels, len(self._loaded.labels) - 1
+        if _DEGREE.fullmatch(row.label):
+            return f"{row.label!r} is a score, not a label; the model has {', '.join(labels[:8])} (0-{last})"
         return f"unknown label {row.label[:40]!r}; the model has {', '.join(labels[:8])} (0-{last})"
 
     def _mistake(self, index: int, probabilities: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Mistake:
@@ -157,6 +164,13 @@ def _softmax(values: Values) -> np.ndarray[tuple[int, int], np.dtype[np.float64]
         torch.tensor(values, dtype=torch.float64).softmax(-1).numpy()
     )
     return found
+
+
+def _half_read(table: Table) -> str:
+    """What to know of a table of pairs when only the first texts are read."""
+    if not table.second_text:
+        return ""
+    return f"2 text columns, only {table.columns.text} is read; for pairs use eval similar"
 
 
 def _plain(label: str) -> str:

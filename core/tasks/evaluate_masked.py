@@ -59,6 +59,8 @@ class _Hidden:
 class MaskedWork:
     """A masked language model and the gaps it is to be judged on."""
 
+    note = ""
+
     def __init__(self, desk: Desk, question: Evaluate, loaded: LoadedEncoder) -> None:
         """Read the file, tokenise it, hide what is to be found.
 

@@ -65,7 +65,7 @@ def evaluate(desk: Desk, question: Evaluate) -> Iterator[RowsSkipped | Evaluatio
         if len(found) < len(work.batches):
             return
         values = _in_order(work, found)
-        run = _run(question, work, info, time.perf_counter() - began, resumed, journal.problem)
+        run = _run(question, work, info, time.perf_counter() - began, resumed, _notes(work, journal))
         answer = work.conclude(values, run, question.mistakes)
         if question.csv:
             _write_predictions(Path(question.csv), work, values)
@@ -151,6 +151,10 @@ def _run(question: Evaluate, work: Work, info: ModelInfo, seconds: float, resume
         truncated=work.truncated,
         note=note,
     )
+
+
+def _notes(work: Work, journal: Journal) -> str:
+    return "; ".join(note for note in (work.note, journal.problem) if note)
 
 
 def _journal_name(question: Evaluate, info: ModelInfo) -> str:

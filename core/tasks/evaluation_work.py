@@ -56,6 +56,10 @@ class Work(Protocol):
         """The columns that were read."""
 
     @property
+    def note(self) -> str:
+        """What the user should know of how the file was read; may be empty."""
+
+    @property
     def truncated(self) -> int:
         """Rows cut to the model's positions."""
 

@@ -9,6 +9,7 @@ import pytest
 
 from core.lab.catalogue import Answer, Question
 from core.lab.sentiment import LabelScore, LeftOutWord, ReadSentiment, Sentiment
+from core.protocol import Answered, Work
 from tests.cli.process import run
 from tui import headless
 from tui.cli import main
@@ -22,6 +23,7 @@ def test_each_text_is_a_line_with_every_label_and_its_words(classifier_folder: P
     assert [line["text"] for line in finished.lines] == list(TEXTS)
     for line in finished.lines:
         assert line["scores"].keys() == {"not_equivalent", "equivalent"}
+        assert "judges pairs" in line["note"]
         assert line["label"] == max(line["scores"], key=line["scores"].__getitem__)
         assert sum(line["scores"].values()) == pytest.approx(1)
         assert [word["word"] for word in line["words"]] == line["text"].split()
@@ -57,6 +59,38 @@ def test_the_table_has_signs_and_steers_no_terminal(
     assert others.strip() == "POSITIVE 25.00%"
     assert for_it.split() == ["+0.5000", "for", "not"]
     assert against.split() == ["-0.0500", "against", "␛[31m"]
+
+
+def test_a_model_of_pairs_and_a_starter_are_named_once_for_all_texts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scores = (LabelScore("not_equivalent", 0.75), LabelScore("equivalent", 0.25))
+
+    def converse(request: Work, take: headless.Take) -> int:
+        for index in range(2):
+            answer = Sentiment("starter/mrpc", index, "good", "not_equivalent", scores, (), truncated=False)
+            take(Answered(request.id, answer))
+        return 0
+
+    monkeypatch.setattr(headless, "converse", converse)
+    assert main(["sentiment", "good", "good", "--model", "starter/mrpc"]) == 0
+    pairs, starter = capsys.readouterr().err.splitlines()
+    assert pairs.startswith("note: starter/mrpc judges pairs of texts")
+    assert starter == "note: starter/mrpc is a small starter, not the original"
+    assert main(["sentiment", "good", "good", "--model", "starter/mrpc", "--json"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_model_that_is_not_here_gets_the_task_s_own_starter_as_a_hint(tmp_path: Path) -> None:
+    for arguments, starter in (
+        (("sentiment", "good"), "starter/distilbert-sst2"),
+        (("fill", "a [MASK]"), "starter/bert"),
+        (("eval", "similar", "dev.tsv"), "starter/mrpc"),
+    ):
+        finished = run(*arguments, "--model", "org/nowhere", folder=tmp_path)
+        assert finished.stderr.endswith(f", or use the bundled {starter}\n")
+    compared = run("compare", "org/nowhere", "half", "a [MASK]", folder=tmp_path)
+    assert compared.stderr.count("bundled") == 0
 
 
 @pytest.mark.parametrize(

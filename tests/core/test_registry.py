@@ -18,6 +18,7 @@ from core.registry import (
     cached_models,
     read_config,
     resolve,
+    starters_note,
     tokenizer_folder,
     weight_files,
 )
@@ -172,6 +173,23 @@ def test_a_name_that_leads_nowhere_says_so_with_a_way_out(
     with pytest.raises(ModelNotFoundError) as caught:
         resolve(name)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["./nowhere", "nowhere.gguf", "org/nowhere"])
+def test_the_way_out_names_the_task_s_own_starter_or_none(name: str) -> None:
+    with pytest.raises(ModelNotFoundError) as caught:
+        resolve(name, "starter/bert")
+    assert caught.value.hint.endswith(", or use the bundled starter/bert")
+    with pytest.raises(ModelNotFoundError) as caught:
+        resolve(name)
+    assert "bundled" not in caught.value.hint
+
+
+def test_bundled_models_are_told_from_the_originals() -> None:
+    assert starters_note(["bert-base-uncased", "half"]) == ""
+    assert starters_note(["starter/bert", "starter/bert"]) == "starter/bert is a small starter, not the original"
+    both = starters_note(["starter/bert", "starter/distilbert"])
+    assert both == "starter/bert and starter/distilbert are small starters, not the originals"
 
 
 def test_an_unknown_starter_lists_the_ones_there_are() -> None:

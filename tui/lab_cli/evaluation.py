@@ -48,7 +48,8 @@ def _run(options: argparse.Namespace) -> int:
     from tui import headless  # asyncio and the engine client are not needed by --version and --help
 
     task = EvaluationTask(options.task)
-    options.model = options.model or DEFAULT_MODELS[task]
+    options.starter = DEFAULT_MODELS[task]
+    options.model = options.model or options.starter
     if "-" in (options.file, options.csv):
         raise InputError("eval reads and writes files, not standard input and output", "give the path of a file")
     target = headless.Target.of(options)

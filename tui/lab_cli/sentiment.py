@@ -39,6 +39,8 @@ def _run_sentiment(options: argparse.Namespace) -> int:
             headless.print_json(_as_json(answer, options.words))
             return
         _print_sentiment(answer)
+        if answer.pair_note and answer.index == 0:
+            headless.say(f"note: {answer.pair_note}")
 
     return headless.ask(ReadSentiment(target.model, texts, options.words), target, take)
 
@@ -70,6 +72,8 @@ def _as_json(answer: Sentiment, with_words: bool) -> dict[str, object]:
     }
     if with_words:
         row["words"] = [asdict(word) for word in answer.words]
+    if answer.pair_note:
+        row["note"] = answer.pair_note
     return row
 
 

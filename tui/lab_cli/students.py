@@ -130,7 +130,7 @@ def _run_distil(options: argparse.Namespace) -> int:
         resume=options.resume,
         overwrite=options.overwrite,
     )
-    options.model = options.teacher
+    options.model, options.starter = options.teacher, DEFAULT_MASKED_LM
     target = headless.Target.of(options)
     return headless.ask(question, target, _print_json if target.json else _say)
 

@@ -103,7 +103,8 @@ goes to the lists, to scroll them.
         if self._explains:
             self._explained.add(answer.text)
         if not self._awaited:
-            self.show_note(f"{answer.model}{', cut to its positions' if answer.truncated else ''}")
+            cut = ", cut to its positions" if answer.truncated else ""
+            self.show_note(answer.pair_note or f"{answer.model}{cut}")
 
     def show_end(self) -> None:
         """Go on with what is still to be asked, unless this question was stopped."""

@@ -97,6 +97,26 @@ def test_labels_are_names_or_numbers_and_1_is_the_positive_one() -> None:
     assert (stars["2"], stars["1 star"]) == (2, 0)
 
 
+def test_a_second_text_column_that_is_not_read_is_named(classifier_folder: Path, pairs: Path, texts: Path) -> None:
+    answer = result_of(asked(EvaluationTask.SENTIMENT, classifier_folder, pairs))
+    assert answer.run.note == "2 text columns, only #1 String is read; for pairs use eval similar"
+    for task, path, column in (
+        (EvaluationTask.SIMILAR, pairs, ""),
+        (EvaluationTask.SENTIMENT, texts, ""),
+        (EvaluationTask.SENTIMENT, pairs, "#1 String"),
+    ):
+        assert result_of(asked(task, classifier_folder, path, text=column)).run.note == ""
+
+
+def test_scores_are_told_from_labels(classifier_folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "dev.tsv"
+    path.write_text("index\tsentence1\tsentence2\tscore\n0\ta b\tc\t5.000\n1\td\te\t0.250\n")
+    with pytest.raises(InputError, match="'score' holds scores, not labels"):
+        result_of(asked(EvaluationTask.SIMILAR, classifier_folder, path))
+    with pytest.raises(InputError, match=r"'5\.000' is a score, not a label"):
+        result_of(asked(EvaluationTask.SIMILAR, classifier_folder, path, label="score"))
+
+
 def test_broken_rows_are_named_before_the_first_batch_and_do_not_count(classifier_folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "a.tsv"
     path.write_bytes(b"sentence\tlabel\nfine\t1\nodd\t7\n\t0\n\xff\t1\n[/bold] \x1b ok\tNOT_equivalent\n")
