@@ -1,7 +1,7 @@
 """The obvious way to evaluate a classifier, as a program: transformers' pipeline over a GLUE file.
 
-`python -m benchmarks.ways.pipeline_eval TASK FILE MODEL BATCH` prints one JSON object: accuracy, and the seconds the
-predictions took, loading aside.
+`python -m benchmarks.ways.pipeline_eval TASK FILE MODEL BATCH ROWS` prints one JSON object: accuracy, the label of each
+row, and the seconds the predictions took, loading aside. ROWS is how many are read; 0 is all.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ def main() -> None:
 
     from core.registry import resolve
 
-    task, file, model, batch = sys.argv[1:]
-    inputs, labels = read(task, Path(file))
+    task, file, model, batch, rows = sys.argv[1:]
+    inputs, labels = (column[: int(rows) or None] for column in read(task, Path(file)))
     classify: Any = pipeline("text-classification", model=str(resolve(model).folder), dtype=torch.float32)
     positive = classify.model.config.id2label[1]
     classify(inputs[:2])
     began = time.perf_counter()
-    found = [answer["label"] == positive for answer in classify(inputs, batch_size=int(batch), truncation=True)]
+    found = [answer["label"] for answer in classify(inputs, batch_size=int(batch), truncation=True)]
     seconds = time.perf_counter() - began
-    right = sum(bool(label) == guess for label, guess in zip(labels, found, strict=True))
-    print(json.dumps({"accuracy": right / len(labels), "seconds": seconds}))
+    right = sum(bool(label) == (guess == positive) for label, guess in zip(labels, found, strict=True))
+    print(json.dumps({"accuracy": right / len(labels), "seconds": seconds, "predictions": found}))
 
 
 if __name__ == "__main__":
