@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks import machine, report
+from benchmarks import machine, processes, report
 from benchmarks.streams import percentile
 from benchmarks.terminal import Terminal
 from core.locations import conversations_folder
@@ -42,14 +42,23 @@ _PROMPT_IDS = (7454, 2402, 257, 640)
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
-    """Seconds from a key to what it asks for, sorted."""
+class Cost:
+    """From a key to the screen."""
 
-    early_knob_s: list[float]
+    elapsed_s: float
+    work_s: float
+    """Processor time of the main threads of interface and engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """What each key cost until what it asks for was painted."""
+
+    early_knob: list[Cost]
     """While the engine still imports ahead of need."""
-    knob_s: list[float]
-    ribbon_s: list[float]
-    opening_s: list[float]
+    knob: list[Cost]
+    ribbon: list[Cost]
+    opening: list[Cost]
 
 
 def measure(keys: int) -> Times:
@@ -58,14 +67,13 @@ def measure(keys: int) -> Times:
     Args:
         keys: how many presses of the knob, and how many steps in the ribbon.
     """
-    knob = knob_s(EARLY_KEYS + keys)
-    early, later = sorted(knob[:EARLY_KEYS]), sorted(knob[EARLY_KEYS:])
-    return Times(early, later, sorted(ribbon_s(keys)), sorted(opening_s() for _ in range(OPENINGS)))
+    knob = knob_costs(EARLY_KEYS + keys)
+    return Times(knob[:EARLY_KEYS], knob[EARLY_KEYS:], ribbon_costs(keys), [opening_cost() for _ in range(OPENINGS)])
 
 
-def knob_s(keys: int) -> list[float]:
+def knob_costs(keys: int) -> list[Cost]:
     """From each press on the temperature to the table with it."""
-    times = list[float]()
+    costs = list[Cost]()
     with running(["-p", "Once upon a time"]) as terminal:
         terminal.press(_F7)
         terminal.until(lambda text: "kept with" in text)
@@ -73,14 +81,14 @@ def knob_s(keys: int) -> list[float]:
         terminal.drain(1.0)
         for number in range(keys):
             setting = "0.8" if number % 2 else "0.9"
-            times.append(_answer_s(terminal, _DOWN if number % 2 else _UP, f"temperature {setting}"))
+            costs.append(_cost(terminal, _DOWN if number % 2 else _UP, f"temperature {setting}"))
             terminal.drain(0.3)
-    return times
+    return costs
 
 
-def ribbon_s(keys: int) -> list[float]:
+def ribbon_costs(keys: int) -> list[Cost]:
     """From each step in a ribbon of 1,000 tokens to the numbers of the token that it leads to."""
-    times = list[float]()
+    costs = list[Cost]()
     with running([], [("ribbon", 1, RIBBON_TOKENS)]) as terminal:
         terminal.until(lambda text: "end of ribbon 0" in text)
         terminal.press(_F9)
@@ -89,12 +97,12 @@ def ribbon_s(keys: int) -> list[float]:
         terminal.until(lambda text: f"new token {WALKED_FROM + 1} " in text)
         terminal.drain(1.0)
         for number in range(keys):
-            times.append(_answer_s(terminal, _RIGHT, f"new token {WALKED_FROM + 2 + number} "))
+            costs.append(_cost(terminal, _RIGHT, f"new token {WALKED_FROM + 2 + number} "))
             terminal.drain(0.2)
-    return times
+    return costs
 
 
-def opening_s() -> float:
+def opening_cost() -> Cost:
     """From Enter in the list of conversations to the last turn of the one of 500 turns."""
     with running([], [("long", TURNS, TURN_TOKENS), ("short", 1, 3)]) as terminal:
         terminal.until(lambda text: "end of short 0" in text)
@@ -104,14 +112,15 @@ def opening_s() -> float:
         terminal.drain(0.3)
         terminal.press(_DOWN)
         terminal.drain(0.5)
-        return _answer_s(terminal, "\r", f"end of long {TURNS - 1}")
+        return _cost(terminal, "\r", f"end of long {TURNS - 1}")
 
 
-def _answer_s(terminal: Terminal, key: str, wanted: str) -> float:
-    """Seconds from a key to seeing a text."""
-    since = terminal.mark()
+def _cost(terminal: Terminal, key: str, wanted: str) -> Cost:
+    """What it costs from a key to seeing a text."""
+    since, work_s = terminal.mark(), processes.work_s(terminal.pid)
     pressed = terminal.press(key)
-    return terminal.until(lambda text: wanted in text, since, limit_s=20) - pressed
+    seen = terminal.until(lambda text: wanted in text, since, limit_s=20)
+    return Cost(seen - pressed, processes.work_s(terminal.pid) - work_s)
 
 
 @contextmanager
@@ -180,17 +189,18 @@ def main(arguments: Sequence[str]) -> None:
     print(report.heading("benchmarks.xray", arguments, ("textual", "torch")))
     print()
     named = {
-        f"knob to candidates, first {EARLY_KEYS} presses": times.early_knob_s,
-        "knob to candidates": times.knob_s,
-        f"key in a ribbon of {RIBBON_TOKENS:,} tokens": times.ribbon_s,
-        f"opening a conversation of {TURNS} turns": times.opening_s,
+        f"knob to candidates, first {EARLY_KEYS} presses": times.early_knob,
+        "knob to candidates": times.knob,
+        f"key in a ribbon of {RIBBON_TOKENS:,} tokens": times.ribbon,
+        f"opening a conversation of {TURNS} turns": times.opening,
     }
     note = "" if calm else "disturbed"
-    rows = [
-        [what, report.milliseconds(percentile(found, 0.5)), report.milliseconds(percentile(found, 0.95)), note]
-        for what, found in named.items()
-    ]
-    print(report.table(("key to paint, ms", "p50", "p95", "note"), rows))
+    rows = []
+    for what, costs in named.items():
+        elapsed, work = sorted(cost.elapsed_s for cost in costs), sorted(cost.work_s for cost in costs)
+        figures = [percentile(elapsed, 0.5), percentile(elapsed, 0.95), percentile(work, 0.5), percentile(work, 0.95)]
+        rows.append([what, *map(report.milliseconds, figures), note])
+    print(report.table(("key to paint, ms", "p50", "p95", "work p50", "work p95", "note"), rows))
 
 
 if __name__ == "__main__":

@@ -221,6 +221,7 @@ def test_scores_and_cosines_become_likely_paraphrases() -> None:
     assert [row.label for row in scored] == pytest.approx([0.008, 0.5, 0.994], abs=1e-3)
     labels = [from_cosine("a", "b", cosine).label for cosine in (0.1, 0.42, 0.9)]
     assert labels == pytest.approx([0.011, 0.5, 0.999], abs=1e-3)
+    assert from_cosine("A cat sat.", "a dog sat", 0.62).label == pytest.approx(0.5)
 
 
 def test_soft_labels_cost_what_hard_ones_do_at_the_ends() -> None:

@@ -105,6 +105,9 @@ same seed with the same settings writes the same text; an empty seed takes a new
         self.border_title = "Sampling · F4"
         self.border_subtitle = "↑↓ change · ctrl+o presets"
         self._errors: dict[str, str] = {}
+        self._reasons: dict[str, str] = {}
+        """Why settings do nothing, as it is shown."""
+        self._told = Content("")
 
     def compose(self) -> ComposeResult:
         """Presets, one row a setting, and a line for what is wrong."""
@@ -155,8 +158,10 @@ same seed with the same settings writes the same text; an empty seed takes a new
             button.set_class(button.id == f"preset-{active}", "-active")
         for name, hint in _HINTS.items():
             reason = inert_reason(name, self.params)
-            self.query_one(f"#label-{name}").set_class(bool(reason), "-inert")
-            self.query_one(f"#hint-{name}", Label).update(reason or hint)
+            if reason != self._reasons.get(name, ""):
+                self._reasons[name] = reason
+                self.query_one(f"#label-{name}").set_class(bool(reason), "-inert")
+                self.query_one(f"#hint-{name}", Label).update(reason or hint)
         self._tell()
 
     @on(Button.Pressed)
@@ -214,7 +219,9 @@ same seed with the same settings writes the same text; an empty seed takes a new
         if not latest and (reason := inert_reason("top_p", self.params)):
             way = reason.partition(":")[0]
             content = Content.styled(f"{way}: nothing is drawn, so what is struck through has no effect", "$text-muted")
-        self.query_one("#sampling-error", Static).update(content)
+        if content != self._told:
+            self._told = content
+            self.query_one("#sampling-error", Static).update(content)
 
 
 def _parse_number(name: str, text: str) -> float | int:
