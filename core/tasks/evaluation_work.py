@@ -1,7 +1,7 @@
 """What every evaluation is made of: usable rows, batches that are small enough to stop between, numbers for each row.
 
 Batches depend on the file, the model and the settings alone, so that a run that goes on where another stopped gives
-the same numbers to the last bit.
+the same numbers, to the last bit where both had the same number of cores.
 """
 
 from __future__ import annotations

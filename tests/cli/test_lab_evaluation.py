@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.cli.process import PATIENCE_S, Finished, run, start
+from tests.conftest import Builder
 
 CONTRACT = ["task", "n", "accuracy", "f1", "seconds"]
 ADDED = {
@@ -67,6 +68,25 @@ def test_the_table_shows_everything_and_broken_rows_are_said_on_stderr(classifie
     assert "\x1b" not in finished.stdout + finished.stderr
 
 
+def test_two_models_are_judged_alike_and_compared(
+    classifier_folder: Path, build_classifier: Builder, tmp_path: Path
+) -> None:
+    write_rows(tmp_path)
+    student = build_classifier("student", num_hidden_layers=1)
+    first, second, both = evaluate(student, tmp_path, "--against", str(classifier_folder), "--json").lines
+    assert (
+        (first["model"], second["model"]) == (both["model"], both["against"]) == (str(student), str(classifier_folder))
+    )
+    assert (both["accuracy"], both["seconds"]) == tuple([first[key], second[key]] for key in ("accuracy", "seconds"))
+    assert both["disk_bytes"][0] < both["disk_bytes"][1]
+    assert both["ratios"]["seconds"] == pytest.approx(first["seconds"] / second["seconds"])
+    readable = evaluate(student, tmp_path, "--against", str(classifier_folder)).stdout
+    name, *figures, ratio = readable.splitlines()[-1].split()
+    assert (name, figures[-1], ratio[-1]) == ("on", "MB", "×")
+    refused = evaluate(student, tmp_path, "--against", "org/nowhere")
+    assert (refused.code, refused.stdout) == (1, "")
+
+
 def test_fill_and_lm_have_the_same_first_fields(gpt2_folder: Path, tmp_path: Path) -> None:
     write_rows(tmp_path)
     (line,) = evaluate(gpt2_folder, tmp_path, "--json", "--window", "16", "--stride", "5", task="lm").lines
@@ -117,7 +137,19 @@ def wait_for_lines(process: subprocess.Popen[str], folder: Path, count: int) -> 
 def without_times(finished: Finished) -> dict[str, Any]:
     """A result, but for how it came about."""
     (line,) = finished.lines
-    return {name: value for name, value in line.items() if name not in ("seconds", "resumed")}
+    return {name: rounded(value) for name, value in line.items() if name not in ("seconds", "resumed")}
+
+
+def rounded(value: Any) -> Any:
+    """A JSON value without the digits that hang on how many cores computed it."""
+    match value:
+        case float():
+            return round(value, 6)
+        case list():
+            return [rounded(one) for one in value]
+        case dict():
+            return {name: rounded(one) for name, one in value.items()}
+    return value
 
 
 def stop(options: tuple[str, ...], folder: Path, journals: Path, how: signal.Signals) -> tuple[int, str, str]:

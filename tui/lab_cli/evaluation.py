@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from core.errors import InputError
+from core.registry import resolve, weight_files
+from core.text import visible
 from tui.options import Commands, add_command, add_model_options, count
 
 if TYPE_CHECKING:
     from core.lab.catalogue import Answer
-    from core.lab.evaluation import CausalEvaluation, ClassifierEvaluation, FillEvaluation
+    from core.lab.evaluation import CausalEvaluation, ClassifierEvaluation, Evaluate, FillEvaluation
     from core.rows import BrokenRow
+    from tui.headless import Target
 
     Conclusion = ClassifierEvaluation | FillEvaluation | CausalEvaluation
 
 _TASKS = ("similar", "sentiment", "fill", "lm")
+
+_NAMES = {"accuracy": "accuracy", "seconds": "seconds", "disk_bytes": "on disk"}
 
 _SAID_ROWS = 20
 """How many of the rows that cannot be used are named on stderr."""
@@ -34,7 +39,8 @@ def add_commands(commands: Commands) -> None:
     evaluate.add_argument("--limit", type=count, default=0, metavar="N", help="read so many rows; 0 is all (0)")
     evaluate.add_argument("--batch-size", type=count, default=32, metavar="N", help="rows at once, at most (32)")
     evaluate.add_argument("--mistakes", type=count, default=5, metavar="N", help="show so many of the worst rows (5)")
-    evaluate.add_argument("--csv", default="", metavar="OUT", help="write every prediction to a file")
+    evaluate.add_argument("--against", default="", metavar="MODEL", help="judge this one too, and compare both")
+    evaluate.add_argument("--csv", default="", metavar="OUT", help="write every prediction of --model to a file")
     evaluate.add_argument("--fresh", action="store_true", help="start over instead of going on after a kill")
     evaluate.add_argument("--seed", type=count, default=0, metavar="N", help="fill: draws the tokens to mask (0)")
     evaluate.add_argument("--window", type=count, default=0, metavar="N", help="lm: tokens seen at once; 0 is all (0)")
@@ -53,6 +59,8 @@ def _run(options: argparse.Namespace) -> int:
     if "-" in (options.file, options.csv):
         raise InputError("eval reads and writes files, not standard input and output", "give the path of a file")
     target = headless.Target.of(options)
+    if options.against:
+        headless.Target.of(argparse.Namespace(**{**vars(options), "model": options.against}))
     question = Evaluate(
         task=task,
         model=target.model,
@@ -69,11 +77,47 @@ def _run(options: argparse.Namespace) -> int:
         csv=_absolute(options.csv) if options.csv else "",
         fresh=options.fresh,
     )
+    status, first = _judge(question, target)
+    if not options.against or first is None:
+        return status
+    status, second = _judge(replace(question, model=options.against, csv=""), target)
+    if second is not None:
+        _compare(first, second, as_json=target.json)
+    return status
+
+
+def _judge(question: Evaluate, target: Target) -> tuple[int, Conclusion | None]:
+    """Evaluate one model and print the result: the exit code, and the result unless it was stopped."""
+    from tui import headless  # see _run
+
     printer = _Printer(target.json)
     status = headless.ask(question, target, printer.take)
-    if not printer.finished:
+    if printer.result is None:
         headless.say(f"stopped after {printer.done:,} of {printer.total:,} rows; the same command goes on from there")
-    return status
+    return status, printer.result
+
+
+def _compare(first: Conclusion, second: Conclusion, *, as_json: bool) -> None:
+    """Print two models side by side, and the first one's figures over the second one's."""
+    from tui import headless  # see _run
+
+    sizes = [sum(file.stat().st_size for file in weight_files(resolve(one.run.model))) for one in (first, second)]
+    figures = {
+        "accuracy": (first.accuracy, second.accuracy),
+        "seconds": (first.run.seconds, second.run.seconds),
+        "disk_bytes": (sizes[0], sizes[1]),
+    }
+    ratios = {name: one / other if other else None for name, (one, other) in figures.items()}
+    if as_json:
+        headless.print_json({"model": first.run.model, "against": second.run.model, "ratios": ratios, **figures})
+        return
+    print(f"\n{visible(f'{first.run.model} against {second.run.model}')}")
+    for name, (one, other) in figures.items():
+        shown = [f"{value / 1e6:.1f} MB" if name == "disk_bytes" else f"{value:.4g}" for value in (one, other)]
+        ratio = ratios[name]
+        print(f"{_NAMES[name]:<9} {shown[0]:>10} {shown[1]:>10} {'–' if ratio is None else f'{ratio:.3f}×':>8}")
+    if first.run.resumed or second.run.resumed:
+        headless.say("note: a part of the answers was in the journal, so the seconds do not compare; --fresh does")
 
 
 def _absolute(path: str) -> str:
@@ -87,7 +131,7 @@ class _Printer:
         self._json = as_json
         self._broken: list[BrokenRow] = []
         self.done = self.total = 0
-        self.finished = False
+        self.result: Conclusion | None = None
 
     def take(self, answer: Answer) -> None:
         """Print an answer, or a part of it."""
@@ -105,7 +149,7 @@ class _Printer:
             case EvaluationProgress():
                 self.done, self.total = answer.done, answer.total
             case ClassifierEvaluation() | FillEvaluation() | CausalEvaluation():
-                self.finished = True
+                self.result = answer
                 self._conclude(answer)
 
     def _name(self, rows: tuple[BrokenRow, ...]) -> None:
@@ -147,7 +191,6 @@ def _json(answer: Conclusion, broken: list[BrokenRow]) -> dict[str, Any]:
 def _table(answer: Conclusion) -> list[str]:
     """The result for people."""
     from core.lab.evaluation import CausalEvaluation, ClassifierEvaluation  # see _run
-    from core.text import visible  # see _run
     from tui import evaluation_tables as tables  # see _run
 
     lines = [tables.headline(answer.run), ""]
