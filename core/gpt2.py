@@ -7,7 +7,7 @@ How a linear layer is stored and multiplied is the business of `core.linear`. Eq
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,9 @@ from torch import Tensor
 from core.errors import ModelFormatError
 from core.kv_cache import KVCache
 from core.linear import Activation, Factory, Linear, PlainLinear
+
+_HEAD_ROWS = 4096
+"""How many entries of the vocabulary `exact_logits` holds in float32 at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ class GPT2:
             ModelFormatError: one is missing or has another shape than the config says.
         """
         self.config = config
-        named = {name.removeprefix("transformer."): tensor for name, tensor in weights.items()}
+        named = _unprefixed(weights)
         self._dtype = dtype
         self._token_embedding = _weight(named, "wte.weight", (config.vocab_size, config.n_embd))
         self._position_embedding = _weight(named, "wpe.weight", (config.n_positions, config.n_embd))
@@ -97,9 +100,8 @@ class GPT2:
         self._blocks = [_Block(named, layer, config, linear, dtype) for layer in range(config.n_layer)]
         self.parameters = self._token_embedding.numel() + self._position_embedding.numel() + 2 * config.n_embd
         self.parameters += sum(block.parameters for block in self._blocks)
-        head = self._token_embedding  # tied, unless the checkpoint has a head of its own
-        if "lm_head.weight" in named:
-            head = _weight(named, "lm_head.weight", (config.vocab_size, config.n_embd))
+        head = _head(named, config)
+        if head is not self._token_embedding:
             tied = head.data_ptr() == self._token_embedding.data_ptr() or torch.equal(head, self._token_embedding)
             self.parameters += 0 if tied else head.numel()
         self._head = linear(head.to(dtype).t(), None, "none")
@@ -185,6 +187,39 @@ class _Block:
         rows = rows + self._attention_out(attended.transpose(1, 2).reshape(batch * length, width))
         rows = rows + self._mlp_out(self._mlp_in(_normed(rows, self._norm_2, self._config)))
         return rows.view(batch, length, width)
+
+
+def exact_logits(config: GPT2Config, weights: Mapping[str, Tensor], ids: Sequence[int]) -> Tensor:
+    """(T, V) logits after each token of a text in float32, with no more than a block of the weights in float32 at once.
+
+    Args:
+        config: the sizes.
+        weights: as `GPT2` takes them, on the CPU.
+        ids: T token ids from the first position on.
+
+    Raises:
+        ModelFormatError: as `GPT2`.
+    """
+    named, width = _unprefixed(weights), config.n_embd
+    tokens = _weight(named, "wte.weight", (config.vocab_size, width))[list(ids)]
+    places = _weight(named, "wpe.weight", (config.n_positions, width))[: len(ids)]
+    hidden = (tokens.float() + places.float()).unsqueeze(0)  # (1, T, D)
+    cache = KVCache(config.n_layer, config.n_head, width // config.n_head, config.n_positions, hidden)
+    cache.reserve(len(ids))
+    for layer in range(config.n_layer):
+        hidden = _Block(named, layer, config, PlainLinear, torch.float32).forward(hidden, cache, layer, None)
+    rows = _normed(hidden[0], _norm(named, "ln_f", config, torch.float32), config)  # (T, D)
+    return torch.cat([rows @ part.float().t() for part in torch.split(_head(named, config), _HEAD_ROWS)], 1)
+
+
+def _unprefixed(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix("transformer."): tensor for name, tensor in weights.items()}
+
+
+def _head(named: Mapping[str, Tensor], config: GPT2Config) -> Tensor:
+    """(V, D): the embedding, unless the checkpoint has a head of its own."""
+    name = "lm_head.weight" if "lm_head.weight" in named else "wte.weight"
+    return _weight(named, name, (config.vocab_size, config.n_embd))
 
 
 def _norm(named: Mapping[str, Tensor], name: str, config: GPT2Config, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

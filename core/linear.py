@@ -111,7 +111,7 @@ class Int8Linear:
         self.parameters = _size(weight, bias)
         self._engine, self._activation = engine, activation
         by_column = weight.t().float().contiguous()
-        scales = by_column.abs().amax(1).clamp_min(1e-8) / 127
+        scales = torch.maximum(by_column.amax(1), -by_column.amin(1)).clamp_min(1e-8) / 127
         zeros = torch.zeros(len(scales), dtype=torch.long)
         quantized = torch.quantize_per_channel(by_column, scales, zeros, 0, torch.qint8)
         torch.backends.quantized.engine = engine

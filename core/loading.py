@@ -21,8 +21,9 @@ from core.chat import ChatTemplate, read_template
 from core.device import DTYPES
 from core.end_tokens import end_ids
 from core.errors import DeviceError, EngineError, ModelFormatError
-from core.gpt2 import GPT2, GPT2Config
+from core.gpt2 import GPT2, GPT2Config, exact_logits
 from core.model_files.checks import check_vocabulary
+from core.model_files.fit import WeightCount, fits, is_out_of_memory
 from core.precision import CALIBRATION_TEXT, choose_layers, measure_error
 from core.records import ModelInfo, PrecisionError
 from core.registry import ResolvedModel, read_config, weight_files
@@ -50,7 +51,12 @@ class LoadedCausal:
 
 
 def load_causal(
-    resolved: ResolvedModel, device: torch.device, precision: str, progress: ProgressCallback
+    resolved: ResolvedModel,
+    device: torch.device,
+    precision: str,
+    progress: ProgressCallback,
+    *,
+    fall_back: bool = True,
 ) -> LoadedCausal:
     """Load a causal language model.
 
@@ -59,6 +65,7 @@ def load_causal(
         device: where it goes.
         precision: as `device.pick_precision` gives it.
         progress: told of every step.
+        fall_back: take float32 where it is quicker here than the precision, if it fits.
 
     Raises:
         ModelFormatError: the folder holds no usable causal model.
@@ -70,8 +77,8 @@ def load_causal(
     tokenizer = TextTokenizer.from_folder(resolved.name, resolved.folder)
     error, note = PrecisionError(), ""
     if config.get("model_type") == "gpt2":
-        model, actual, error = _gpt2(resolved, config, device, precision, tokenizer, progress)
-        note = f"{precision} is no quicker than float32 here, so float32 is used" if actual != precision else ""
+        wanted = _Wanted(device, precision, fall_back)
+        model, actual, error, note = _gpt2(resolved, config, wanted, tokenizer, progress)
         vocab_size = model.config.vocab_size
         causal: CausalModel = model
     else:
@@ -86,27 +93,45 @@ def load_causal(
     return LoadedCausal(causal, tokenizer, info, end_ids(config, resolved.folder, tokenizer, template), template)
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """How a model shall be loaded."""
+
+    device: torch.device
+    precision: str
+    fall_back: bool
+    """Whether float32 may be taken instead."""
+
+
 def _gpt2(
     resolved: ResolvedModel,
     config: dict[str, Any],
-    device: torch.device,
-    precision: str,
+    wanted: _Wanted,
     tokenizer: TextTokenizer,
     progress: ProgressCallback,
-) -> tuple[GPT2, str, PrecisionError]:
-    """The lean GPT-2, the precision it got, and how far that is from float32."""
-    gpt2_config = GPT2Config.from_json(config)
-    weights = _read_weights(resolved, device, progress)
+) -> tuple[GPT2, str, PrecisionError, str]:
+    """The lean GPT-2, the precision it got, how far that is from float32, and what the user should know of it."""
+    gpt2_config, precision = GPT2Config.from_json(config), wanted.precision
+    weights = _read_weights(resolved, wanted.device, None if wanted.device.type == "cpu" else precision, progress)
     progress("preparing the layers", 0.9)
-    if device.type != "cpu":
-        return GPT2(gpt2_config, weights, dtype=DTYPES[precision]), precision, PrecisionError()
-    actual, factory = choose_layers(precision, *_probe_weights(gpt2_config))
+    if wanted.device.type != "cpu":
+        return GPT2(gpt2_config, weights, dtype=DTYPES[precision]), precision, PrecisionError(), ""
+    widened = any(weight.dtype != torch.float32 for weight in weights.values())
+    count = WeightCount.of(map(Tensor.numel, weights.values()), widened=widened)
+    exact_fits = fits(count, wanted.device, "float32")
+    probe = _probe_weights(gpt2_config)
+    actual, factory = choose_layers(precision, *probe, fall_back=wanted.fall_back and exact_fits)
     model = GPT2(gpt2_config, weights, factory)
     if actual == "float32":
-        return model, actual, PrecisionError()
+        note = f"{precision} is no quicker than float32 here, so float32 is used" if precision != actual else ""
+        return model, actual, PrecisionError(), note
+    if not exact_fits:
+        return model, actual, PrecisionError(), "error not measured: float32 does not fit"
     progress("measuring the error of the precision", 0.95)
     ids = tokenizer.ids(CALIBRATION_TEXT)[: gpt2_config.n_positions]
-    return model, actual, measure_error(GPT2(gpt2_config, weights), model, ids)
+    with torch.inference_mode():
+        exact = exact_logits(gpt2_config, weights, ids)
+    return model, actual, measure_error(exact, model, ids), ""
 
 
 def _probe_weights(config: GPT2Config) -> tuple[Tensor, Tensor]:
@@ -117,8 +142,13 @@ def _probe_weights(config: GPT2Config) -> tuple[Tensor, Tensor]:
     return torch.randn(width, columns, generator=generator) / width**0.5, torch.zeros(columns)
 
 
-def _read_weights(resolved: ResolvedModel, device: torch.device, progress: ProgressCallback) -> dict[str, Tensor]:
-    """Every tensor of the model's safetensors, in the file's dtype on the device; on the CPU mapped, not read."""
+def _read_weights(
+    resolved: ResolvedModel, device: torch.device, precision: str | None, progress: ProgressCallback
+) -> dict[str, Tensor]:
+    """Every tensor of the model's safetensors on the device, in a precision or as in the file.
+
+    On the CPU and as in the file they are mapped, not read.
+    """
     weights: dict[str, Tensor] = {}
     files = weight_files(resolved)
     try:
@@ -129,9 +159,12 @@ def _read_weights(resolved: ResolvedModel, device: torch.device, progress: Progr
                     if index % 16 == 0:
                         progress("reading the weights", (number + index / len(names)) / len(files))
                     if not name.endswith((".attn.bias", ".attn.masked_bias")):  # mask buffers of old checkpoints
-                        weights[name] = file.get_tensor(name).to(device)
-                        check_finite(resolved.name, name, weights[name])
+                        weight = file.get_tensor(name).to(device)
+                        check_finite(resolved.name, name, weight)
+                        weights[name] = weight if precision is None else weight.to(DTYPES[precision])
     except (SafetensorError, OSError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise
         raise ModelFormatError(
             f"the weights of {resolved.name} cannot be read: {error}", "download them again"
         ) from None
@@ -192,6 +225,8 @@ def from_pretrained(
             **more,
         )
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
+        if is_out_of_memory(error):
+            raise
         raise load_failure(resolved.name, resolved.folder, error) from error
     if not more.get("ignore_mismatched_sizes"):  # with it, what is missing is meant to start afresh
         _check_complete(resolved.name, found["missing_keys"])

@@ -11,6 +11,7 @@ from statistics import median
 import torch
 from torch import Tensor
 
+from core.errors import DeviceError
 from core.gpt2 import GPT2
 from core.linear import Factory, PlainLinear, factories, usable
 from core.records import PrecisionError
@@ -27,41 +28,49 @@ CALIBRATION_TEXT = (
 """What the error of a precision is measured on: a story, facts, dialogue, numbers."""
 
 
-def choose_layers(precision: str, weight: Tensor, bias: Tensor) -> tuple[str, Factory]:
+def choose_layers(precision: str, weight: Tensor, bias: Tensor, *, fall_back: bool = True) -> tuple[str, Factory]:
     """How to compute in a precision on this machine: always the same kind, so that runs repeat.
 
     Args:
         precision: float32, float16, bfloat16 or int8.
         weight: an [in, out] weight of the model's shape, to time it on.
         bias: its (out,) bias.
+        fall_back: take float32 when the one wanted is slower here, or not to be had.
 
     Returns:
-        The precision to use (float32 when the one wanted is slower here, or not to be had) and how to make its layers.
+        The precision to use and how to make its layers.
+
+    Raises:
+        DeviceError: it is not to be had, and float32 must not be taken.
     """
     exact = next((factory for factory in factories("float32") if usable(factory)), PlainLinear)
     rounded = next((factory for factory in factories(precision) if usable(factory)), None)
+    if rounded is None and not fall_back:
+        raise DeviceError(f"this processor cannot compute in {precision}", "use another --dtype")
     if precision == "float32" or rounded is None:
         return "float32", exact
+    if not fall_back:
+        return precision, rounded
     quicker = _row_time_s(rounded, weight, bias) < _row_time_s(exact, weight, bias)
     return (precision, rounded) if quicker else ("float32", exact)
 
 
-def measure_error(exact: GPT2, rounded: GPT2, ids: list[int]) -> PrecisionError:
+def measure_error(exact: Tensor, rounded: GPT2, ids: list[int]) -> PrecisionError:
     """How far a rounded model is from the exact one, token by token as decoding runs it.
 
     Args:
-        exact: in float32.
-        rounded: the same model in the precision to be judged.
+        exact: (T, V) logits after each token, in float32.
+        rounded: the model in the precision to be judged.
         ids: a text of at least two tokens.
     """
     with torch.inference_mode():
-        expected = exact.forward(torch.tensor([ids]), exact.new_cache(), every_position=True)[0].log_softmax(-1)
-        cache = rounded.new_cache()
-        rows = [rounded.forward(torch.tensor([[token_id]]), cache)[0] for token_id in ids]
-        found = torch.stack(rows).log_softmax(-1)
-        divergence = (expected.exp() * (expected - found)).sum(-1).mean()
-        agreement = (expected.argmax(-1) == found.argmax(-1)).float().mean()
-    return PrecisionError(kl=max(0.0, float(divergence)), top1_agreement=float(agreement), positions=len(ids))
+        cache, divergence, agreed = rounded.new_cache(), 0.0, 0
+        for token_id, row in zip(ids, exact, strict=True):
+            expected = row.log_softmax(-1)  # (V,)
+            found = rounded.forward(torch.tensor([[token_id]]), cache)[0].log_softmax(-1)
+            divergence += float((expected.exp() * (expected - found)).sum())
+            agreed += int(expected.argmax() == found.argmax())
+    return PrecisionError(max(0.0, divergence / len(ids)), agreed / len(ids), len(ids))
 
 
 def _row_time_s(factory: Factory, weight: Tensor, bias: Tensor) -> float:

@@ -123,7 +123,8 @@ def _resolve_outside(name: str, instead: str) -> ResolvedModel:
     if folder.is_dir() and (looks_like_path or (folder / "config.json").exists()):
         return ResolvedModel(name, Source.FOLDER, folder.resolve())
     if folder.is_file() and is_gguf:
-        return ResolvedModel(name, Source.GGUF, _conversion_folder(folder.resolve()), folder.resolve())
+        file = _absolute(folder)
+        return ResolvedModel(name, Source.GGUF, _conversion_folder(file), file)
     if folder.is_file():
         raise ModelFormatError(f"model {name!r} is a file, not a model folder", f"give its folder: {folder.parent}")
     if looks_like_path:
@@ -137,6 +138,11 @@ def _resolve_outside(name: str, instead: str) -> ResolvedModel:
     raise ModelNotFoundError(
         f"model {name!r} is neither a folder here nor in the Hugging Face cache", _way_out(name, instead)
     )
+
+
+def _absolute(file: Path) -> Path:
+    """The path as it was given: a link keeps its own name, which says more than that of what it leads to."""
+    return file.parent.resolve() / file.name if ".." in file.parts else file.absolute()
 
 
 def _way_out(name: str, instead: str) -> str:
@@ -164,7 +170,7 @@ def _conversion_folder(file: Path) -> Path:
     from core.locations import conversions_folder
 
     state = file.stat()
-    mark = hashlib.sha256(f"{file}\0{state.st_size}\0{state.st_mtime_ns}".encode()).hexdigest()
+    mark = hashlib.sha256(f"{file.resolve()}\0{state.st_size}\0{state.st_mtime_ns}".encode()).hexdigest()
     return conversions_folder() / f"{file.stem}-{mark[:16]}"
 
 
@@ -253,10 +259,14 @@ def weight_map(model: ResolvedModel) -> dict[str, Path]:
 
 def _indexed_files(model: ResolvedModel, weight_map: dict[str, str]) -> list[Path]:
     files = sorted({(model.folder / name).resolve() for name in weight_map.values()})
-    allowed = (model.folder.resolve(), STARTER_FOLDER.resolve())
+    own, starters = model.folder.resolve(), STARTER_FOLDER.resolve()
+    allowed = [own]
+    if model.source is Source.CACHE:
+        allowed.append((own.parent.parent / "blobs").resolve())
+    if own.is_relative_to(starters):
+        allowed.append(starters)
     for path in files:
-        blob = model.source is Source.CACHE and path.is_relative_to(hub_cache().resolve())
-        if not blob and not any(path.is_relative_to(folder) for folder in allowed):
+        if not any(path.is_relative_to(folder) for folder in allowed):
             raise ModelFormatError(f"the index of {model.name} points outside it, to {path}", "use a folder of its own")
         if not path.is_file():
             raise ModelFormatError(f"{model.name} lacks {path.name}", "download the model again")

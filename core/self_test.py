@@ -33,7 +33,7 @@ class SelfTest:
     device: str
     dtype: str
     used: str = ""
-    """The precision that was used: another one where it is quicker."""
+    """The precision that was used; empty when nothing came out."""
     error: float = -1.0
     """Largest difference of the golden log-probabilities, nats; below 0 when nothing came out."""
     tolerance: float = 0.0
@@ -58,7 +58,8 @@ def check(device: str, dtype: str, golden: Golden) -> SelfTest:
     began = time.perf_counter()
     try:
         resolved = resolve(DEFAULT_GENERATOR)
-        loaded = load_causal(resolved, pick_device(device), dtype, lambda stage, fraction: None)
+        where = pick_device(device)
+        loaded = load_causal(resolved, where, dtype, lambda stage, fraction: None, fall_back=False)
         with torch.inference_mode():
             ids = torch.tensor([golden.prompt_ids], device=loaded.model.device)
             logits = loaded.model.forward(ids, loaded.model.new_cache())[0].float().cpu()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 import torch
+from safetensors import SafetensorError
 
 from core.device import DTYPES, pick_device, pick_precision
 from core.encoder_models import Head, LoadedEncoder, load_encoder
@@ -19,7 +20,7 @@ from core.halving import load_halved
 from core.loading import LoadedCausal, ProgressCallback, load_causal
 from core.memory import give_back
 from core.model_files.checks import check_model
-from core.model_files.fit import BYTES, check_fit, count_parameters
+from core.model_files.fit import BYTES, check_fit, count_weights, is_out_of_memory, refused_by_system
 from core.model_files.gguf_conversion import ready
 from core.registry import ResolvedModel, read_config
 
@@ -62,11 +63,18 @@ class _Row(Generic[Model]):
         resolved = ready(name, progress)
         leaving = list(self._models)[: max(0, len(self._models) - self._capacity + 1)]
         choices = _precisions(kind, resolved, device)
-        parameters = count_parameters(check_model(resolved))
+        count = count_weights(check_model(resolved))
         wanted = precision if precision in choices else choices[0]
-        check_fit(name, parameters, device, wanted, choices, sum(self._held(key, device) for key in leaving))
+        check_fit(name, count, device, wanted, choices, sum(self._held(key, device) for key in leaving))
         self._drop(leaving)  # the old weights go before the new ones come
-        model = loader(resolved, device, precision, progress)
+        try:
+            model = loader(resolved, device, precision, progress)
+        except (MemoryError, OSError, RuntimeError, SafetensorError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise refused_by_system(name, count, device, wanted, choices) from error
+        finally:
+            give_back()
         self._models[key] = model
         return model, True
 

@@ -7,17 +7,28 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
 
-from core.errors import InputError, ModelFormatError
-from core.hub.cache import MAIN
+from core.errors import InputError, ModelFormatError, ModelNotFoundError
+from core.hub.cache import MAIN, split_revision
 from core.hub.download import Download, DownloadEvent, Transferring
 from core.hub.records import DownloadPlan, Fetched, Paused, Verifying
 from core.hub.refusals import no_name, size_text
+from core.model_files.conversions import converted_models
 from core.model_files.facts import ModelFacts, model_facts
-from core.model_files.trash import bring_back, empty_trash, folder_bytes, move_to_trash, trash_bytes, trash_folder
+from core.model_files.trash import (
+    bring_back,
+    conversions_trash,
+    empty_trash,
+    folder_bytes,
+    move_to_trash,
+    trash_bytes,
+    trash_folder,
+    undo_name,
+)
 from core.model_files.verifying import FileState, check_files
 from core.registry import STARTERS, cached_models, resolve
 from core.text import visible
@@ -44,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
-    facts = [model_facts(model) for model in [*map(resolve, STARTERS), *cached_models()]]
+    facts = [model_facts(model) for model in [*map(resolve, STARTERS), *cached_models(), *converted_models()]]
     if options.json:
         for one in facts:
             print_json(asdict(one))
@@ -71,17 +82,29 @@ def _lines(facts: ModelFacts) -> list[str]:
     memory = {name: size_text(size) for name, size in facts.memory_bytes.items()}
     choices = [f"{memory['float32']} in float32", f"{memory['float16']} in float16 or bfloat16"]
     choices += [f"{memory['int8']} in int8"] if "int8" in memory else []
-    return [*lines, f"{size_text(facts.size_bytes)} on disk ({facts.dtype}); in memory {', '.join(choices)}"]
+    shared = f", shares {size_text(facts.shared_bytes)}" if facts.shared_bytes else ""
+    own = size_text(facts.size_bytes - facts.shared_bytes)
+    return [*lines, f"{own} on disk ({facts.dtype}){shared}; in memory {', '.join(choices)}"]
 
 
 def _path(options: argparse.Namespace) -> int:
-    print(resolve(options.name).folder)
+    model = resolve(options.name)
+    if not model.folder.is_dir():
+        raise ModelNotFoundError(
+            f"nothing is converted yet of {options.name}", "it is converted when it is loaded for the first time"
+        )
+    print(model.folder)
     return 0
 
 
 def _pull(options: argparse.Namespace) -> int:
     if options.name in STARTERS:
         raise InputError(f"{options.name} is bundled: there is nothing to download", "use it by its name")
+    named = split_revision(options.name)[1]
+    if named and options.revision and named != options.revision:
+        raise InputError(
+            f"{options.name} names the revision {named}, --revision says {options.revision}", "give one of the two"
+        )
     if options.name.startswith((".", "/", "~")):
         raise no_name(options.name)
     download = Download(options.name, options.revision, forbid_network=options.offline)
@@ -182,10 +205,12 @@ def _remove(options: argparse.Namespace) -> int:
     if options.json:
         print_json({"name": name, "removed": not options.undo, "path": str(folder), "size_bytes": size_bytes})
     elif options.undo:
-        say(f"{name} is back in the cache")
+        say(f"{name} is back in {folder.parent}")
     else:
-        say(f"{name} ({size_text(size_bytes)}) is in the trash {folder}")
-        say(f"nlp-tui models rm --undo {name} brings it back; nlp-tui models rm --empty gives its space back")
+        what = f"the conversion of {name}" if folder.parent == conversions_trash() else name
+        say(f"{what} ({size_text(size_bytes)}) is in the trash {folder}")
+        undo = shlex.join(("nlp-tui", "models", "rm", "--undo", undo_name(folder)))
+        say(f"{undo} brings it back; nlp-tui models rm --empty gives its space back")
     return 0
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from core import locations
 from core.hub.cache import hub_cache
+from core.model_files.trash import trash_folder
 from core.registry import STARTER_FOLDER
 from core.text import visible
 from tui.headless import print_json
@@ -28,7 +29,9 @@ def places() -> list[Place]:
     found: tuple[tuple[str, Path, str], ...] = (
         ("starters", STARTER_FOLDER, "the bundled models; only read"),
         ("hub cache", hub_cache(), "models from the Hugging Face hub (HF_HUB_CACHE, HF_HOME)"),
-        ("cache", locations.cache_folder(), "gguf files, converted; may be deleted"),
+        ("trash", trash_folder(), "models that were removed from the hub cache"),
+        ("cache", locations.cache_folder(), "what can be made again; may be deleted"),
+        ("converted", locations.conversions_folder(), "gguf files as model folders, and the trash of those"),
         ("data", locations.data_folder(), "conversations"),
         ("state", locations.state_folder(), "journals of unfinished work"),
         ("config", locations.config_folder(), "settings; none are kept so far"),

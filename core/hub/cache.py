@@ -48,15 +48,25 @@ def entry_name(repository: str) -> str:
     return f"{_ENTRY}{repository.replace('/', '--')}"
 
 
+def repository_name(entry: str) -> str:
+    """The model that the cache calls so."""
+    return entry.removeprefix(_ENTRY).replace("--", "/")
+
+
+def full_names(repository: str) -> list[str]:
+    """The names under which the hub has had a model: a short name of the course and its full one, else the name."""
+    names = [repository]
+    if repository in ORGANISATIONS:
+        names.append(f"{ORGANISATIONS[repository]}/{repository}")
+    return names
+
+
 def cached_entries(repository: str) -> list[Path]:
     """The folders of a model in the cache, whatever of it is there.
 
     A short name of the course is found under the name that the hub has for it today, too.
     """
-    names = [repository]
-    if repository in ORGANISATIONS:
-        names.append(f"{ORGANISATIONS[repository]}/{repository}")
-    folders = [hub_cache() / entry_name(name) for name in names if name]
+    folders = [hub_cache() / entry_name(name) for name in full_names(repository) if name]
     return [folder for folder in folders if folder.is_dir()]
 
 
@@ -84,7 +94,7 @@ def cached_snapshots() -> Iterator[tuple[str, Path]]:
         entries = [path.name for path in hub_cache().iterdir() if path.name.startswith(_ENTRY)]
     except (FileNotFoundError, NotADirectoryError):
         return
-    for repository in sorted(name.removeprefix(_ENTRY).replace("--", "/") for name in entries):
+    for repository in sorted(map(repository_name, entries)):
         for name in _names(repository):
             try:
                 snapshot = cached_snapshot(name)

@@ -24,6 +24,9 @@ from core.model_files.trash import trash_bytes
 SPEED_WINDOW_S = 5.0
 """The speed shown is that of the last few seconds."""
 
+SILENCE_S = 1.0
+"""A transfer from which nothing comes is told anew this often."""
+
 _LINE_LIMIT = 16 * 2**20
 _STDERR_KEPT = 4096
 _TRUE = {"1", "ON", "YES", "TRUE"}
@@ -44,6 +47,8 @@ class Transferring:
     """Over the last few seconds; 0 until there is something to measure."""
     eta_s: float | None
     """Until the end at this speed; None when nobody knows."""
+    silent_s: float = 0.0
+    """For how long nothing has come; told each second."""
 
 
 DownloadEvent = Transferring | Paused | Verifying | Fetched
@@ -112,15 +117,12 @@ class Download:
             raise EngineError("nothing is planned")
         process.stdin.write(b"go\n")
         speed = _Speed()
-        async for event in self._read():
+        async for event in _with_silence(self._read()):
             match event:
+                case _Silence():
+                    yield speed.transferring(event.last, event.silent_s)
                 case Fetching():
-                    rate = speed.measure(event.done_bytes)
-                    left = event.total_bytes - event.done_bytes
-                    eta_s = left / rate if rate else None
-                    yield Transferring(
-                        event.file, event.number, event.count, event.done_bytes, event.total_bytes, rate, eta_s
-                    )
+                    yield speed.transferring(event, 0.0)
                 case Fetched():
                     yield event
                     return
@@ -191,11 +193,49 @@ class Download:
         return RuntimeError(output[-_STDERR_KEPT:]) if output else None
 
 
+@dataclass(frozen=True, slots=True)
+class _Silence:
+    """Nothing has come of a file for a while."""
+
+    last: Fetching
+    silent_s: float
+
+
+async def _with_silence(events: AsyncIterator[FetchEvent]) -> AsyncIterator[FetchEvent | _Silence]:
+    """The events, and each second in which a transfer stands still."""
+    last: Fetching | None = None
+    since_s = time.monotonic()
+    waiting = asyncio.ensure_future(anext(events, None))
+    try:
+        while True:
+            done, _ = await asyncio.wait({waiting}, timeout=SILENCE_S if last is not None else None)
+            if not done:
+                assert last is not None
+                yield _Silence(last, time.monotonic() - since_s)
+                continue
+            event = waiting.result()
+            if event is None:
+                return
+            last, since_s = event if isinstance(event, Fetching) else None, time.monotonic()
+            yield event
+            waiting = asyncio.ensure_future(anext(events, None))
+    finally:
+        waiting.cancel()
+
+
 class _Speed:
     """Bytes a second over the last few seconds."""
 
     def __init__(self) -> None:
         self._points: deque[tuple[float, int]] = deque()
+
+    def transferring(self, event: Fetching, silent_s: float) -> Transferring:
+        """How far a download is, with its speed now."""
+        rate, left = self.measure(event.done_bytes), event.total_bytes - event.done_bytes
+        eta_s = left / rate if rate and not silent_s else None
+        return Transferring(
+            *(event.file, event.number, event.count, event.done_bytes, event.total_bytes, rate, eta_s, silent_s)
+        )
 
     def measure(self, done_bytes: int) -> float:
         """Take a new point; 0 while there is nothing to compare it with."""

@@ -51,13 +51,11 @@ def choose_files(name: str, endpoint: str, files: Sequence[HubFile]) -> tuple[Hu
         ModelFormatError: it has no safetensors, no config.json, or a file without a usable hash.
     """
     by_name = {file.name: file for file in files}
-    if "config.json" not in by_name:
-        raise ModelFormatError(
-            f"{name} has no config.json on the hub, so it is no transformers model", "pull a model that has one"
-        )
     weights = _weights(by_name)
     if not weights:
         raise _no_safetensors(name, endpoint, sorted(by_name))
+    if "config.json" not in by_name:
+        raise _no_config(name)
     chosen = [file for file in files if file.name in _SURROUNDINGS] + weights
     for file in chosen:
         if file.size_bytes < 0 or not is_hash(file.blob):
@@ -86,4 +84,12 @@ def _no_safetensors(name: str, endpoint: str, names: list[str]) -> ModelFormatEr
         return ModelFormatError(
             f"{name} has gguf files and no safetensors", f"choose one: hf download {name} {gguf}, then give its path"
         )
+    if "config.json" not in names:
+        return _no_config(name)
     return ModelFormatError(f"{name} has no safetensors on the hub", "pull a model that has model.safetensors")
+
+
+def _no_config(name: str) -> ModelFormatError:
+    return ModelFormatError(
+        f"{name} has no config.json on the hub, so it is no transformers model", "pull a model that has one"
+    )

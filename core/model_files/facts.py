@@ -52,12 +52,16 @@ class ModelFacts:
     memory_bytes: dict[str, int]
     """Of the weights in memory, by the precision one can load it in."""
     license: str
-    """As its card says; empty when it says nothing."""
+    """As its card says, or the header of its gguf file; empty when they say nothing."""
     revision: str
     """The commit of a cached model; empty for others."""
     path: str
     summary: str
     """What a starter is; of others, what is wrong with the files, or still to be done with them."""
+    file: str = ""
+    """The gguf file it was converted from; empty for others."""
+    shared_bytes: int = 0
+    """Of `size_bytes`, what lies in the folder of another starter."""
 
 
 def model_facts(model: ResolvedModel) -> ModelFacts:
@@ -66,11 +70,16 @@ def model_facts(model: ResolvedModel) -> ModelFacts:
         return _facts_of_gguf(model, model.file)
     spec = STARTERS.get(model.name)
     entries: list[TensorEntry] = []
-    architecture, model_type, size_bytes, summary = "unknown", "", 0, spec.summary if spec else ""
+    architecture, model_type, size_bytes, shared_bytes = "unknown", "", 0, 0
+    summary = spec.summary if spec else ""
     try:
         config = read_config(model)
         architecture, model_type = _architecture(config.get("architectures")), str(config.get("model_type", ""))
-        size_bytes = sum(path.stat().st_size for path in weight_files(model))
+        sizes = {path: path.stat().st_size for path in weight_files(model)}
+        size_bytes = sum(sizes.values())
+        if model.source is Source.STARTER:
+            own = model.folder.resolve()
+            shared_bytes = sum(size for path, size in sizes.items() if not path.is_relative_to(own))
         entries = [entry for entry in _entries(model) if entry.is_weight]
     except EngineError as error:
         summary = error.message
@@ -86,10 +95,12 @@ def model_facts(model: ResolvedModel) -> ModelFacts:
         dtype=_most_common_dtype(entries),
         size_bytes=size_bytes,
         memory_bytes=_memory_bytes(parameters, model_type) if parameters else {},
-        license=_license(model),
+        license=_license_of_gguf(model.file) if model.file is not None else _license(model),
         revision=model.folder.name if model.source is Source.CACHE else "",
         path=str(model.folder),
         summary=summary,
+        file=str(model.file or ""),
+        shared_bytes=shared_bytes,
     )
 
 
@@ -119,7 +130,15 @@ def _facts_of_gguf(model: ResolvedModel, file: Path) -> ModelFacts:
         revision="",
         path=str(file),
         summary=summary,
+        file=str(file),
     )
+
+
+def _license_of_gguf(file: Path) -> str:
+    try:
+        return str(read_gguf(file).metadata.get("general.license", ""))
+    except EngineError:
+        return ""
 
 
 def _architecture(value: object) -> str:

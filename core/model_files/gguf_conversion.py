@@ -23,7 +23,7 @@ from core.errors import EngineError, ModelFormatError
 from core.loading import ProgressCallback, load_failure
 from core.memory import give_back
 from core.model_files.conversions import ORIGIN_FILE
-from core.model_files.fit import BYTES, check_fit, gigabytes
+from core.model_files.fit import BYTES, WeightCount, check_fit, gigabytes
 from core.model_files.gguf_header import GgufHeader, read_gguf
 from core.registry import ResolvedModel, resolve
 
@@ -66,14 +66,14 @@ def convert(model: ResolvedModel, progress: ProgressCallback) -> None:
     progress("reading the gguf file's header", 0.0)
     header = read_gguf(model.file)
     _check_packages(model.name)
-    parameters = sum(tensor.elements for tensor in header.tensors)
+    count = WeightCount.of((tensor.elements for tensor in header.tensors), widened=header.dtype != "float32")
     # Twice as float16, while it is unpacked; once as float32, when it is used.
-    check_fit(model.name, parameters, torch.device("cpu"), "float32", ("float32",))
+    check_fit(model.name, count, torch.device("cpu"), "float32", ("float32",))
     parent = model.folder.parent
     try:
         parent.mkdir(parents=True, exist_ok=True)
         _sweep(parent)
-        needed, free = parameters * BYTES[header.dtype] * _SPARE_DISK, shutil.disk_usage(parent).free
+        needed, free = count.all * BYTES[header.dtype] * _SPARE_DISK, shutil.disk_usage(parent).free
         if needed > free:
             raise EngineError(
                 f"converting {model.name} takes {gigabytes(int(needed))}, {gigabytes(free)} are free in {parent}",

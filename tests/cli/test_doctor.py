@@ -11,7 +11,7 @@ import pytest
 from core.registry import STARTER_FOLDER
 from tests.cli.process import run
 
-FIELDS = ["area", "name", "verdict", "detail", "hint", "value"]
+FIELDS = ["area", "name", "verdict", "detail", "hint", "value", "used"]
 
 
 @pytest.mark.starter
@@ -24,7 +24,7 @@ def test_doctor_tries_every_precision_and_finds_no_problem_here(tmp_path: Path) 
     assert {area for area, _ in found} == {"versions", "terminal", "files", "memory", "devices"}
     for precision in ("float32", "float16", "bfloat16", "int8"):
         line = found["devices", f"cpu {precision}"]
-        assert line["verdict"] == "ok"
+        assert (line["verdict"], line["used"]) == ("ok", precision)
         assert 0 <= line["value"] < 0.3
     assert found["devices", "cpu float32"]["value"] < 1e-3
     assert found["terminal", "clipboard"]["verdict"] == "unknown"
@@ -62,7 +62,9 @@ def test_locate_prints_every_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert paths == {
         "starters": str(STARTER_FOLDER),
         "hub cache": os.environ["HF_HUB_CACHE"],
+        "trash": os.path.join(os.environ["HF_HUB_CACHE"], ".nlp-tui-trash"),
         "cache": str(tmp_path / "cache" / "nlp-tui"),
+        "converted": str(tmp_path / "cache" / "nlp-tui" / "converted"),
         "data": str(tmp_path / "data" / "nlp-tui"),
         "state": str(tmp_path / "state" / "nlp-tui"),
         "config": str(tmp_path / "config" / "nlp-tui"),

@@ -37,6 +37,14 @@ def test_a_conversion_is_named_by_its_file(tmp_path: Path) -> None:
     assert (model.name, model.source, model.folder, model.file) == (str(file), Source.GGUF, folder, file)
 
 
+def test_a_conversion_of_a_link_is_named_by_the_link(tmp_path: Path) -> None:
+    link = tmp_path / "tiny.gguf"
+    link.symlink_to(GgufFile().write(tmp_path / "0123abcd"))
+    folder = convert(link)
+    (model,) = converted_models()
+    assert (model.name, model.source, model.folder, model.file) == (str(link), Source.GGUF, folder, link)
+
+
 @pytest.mark.parametrize("changed", [True, False])
 def test_a_conversion_whose_file_is_gone_or_has_changed_is_a_folder(changed: bool, tmp_path: Path) -> None:
     file = GgufFile().write(tmp_path / "a.gguf")

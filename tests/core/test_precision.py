@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import weakref
+from typing import Any
+
 import pytest
 import torch
 
+from core import gpt2
 from core.errors import DeviceError
-from core.gpt2 import GPT2, GPT2Config
+from core.gpt2 import GPT2, GPT2Config, exact_logits
 from core.linear import PlainLinear, factories, usable
 from core.loading import load_causal
 from core.precision import choose_layers, measure_error
@@ -15,9 +19,11 @@ from core.registry import resolve
 IDS = [5, 9, 2, 7, 7, 1]
 
 
-def random_gpt2(precision: str = "float32") -> GPT2:
-    """A tiny GPT-2; the same weights every time."""
-    config = GPT2Config.from_json({"vocab_size": 96, "n_positions": 16, "n_embd": 32, "n_layer": 2, "n_head": 4})
+CONFIG = GPT2Config.from_json({"vocab_size": 96, "n_positions": 16, "n_embd": 32, "n_layer": 2, "n_head": 4})
+
+
+def random_weights() -> dict[str, torch.Tensor]:
+    """Of a tiny GPT-2; the same ones every time."""
     generator = torch.Generator().manual_seed(3)
     shapes = {"wte.weight": (96, 32), "wpe.weight": (16, 32), "ln_f.weight": (32,), "ln_f.bias": (32,)}
     for layer in range(2):
@@ -26,12 +32,45 @@ def random_gpt2(precision: str = "float32") -> GPT2:
         shapes[f"h.{layer}.mlp.c_proj.weight"], shapes[f"h.{layer}.mlp.c_proj.bias"] = (128, 32), (32,)
         for norm in ("ln_1", "ln_2"):
             shapes[f"h.{layer}.{norm}.weight"] = shapes[f"h.{layer}.{norm}.bias"] = (32,)
-    weights = {name: torch.randn(shape, generator=generator) / 3 for name, shape in shapes.items()}
-    return GPT2(config, weights, next(kind for kind in factories(precision) if usable(kind)))
+    return {name: torch.randn(shape, generator=generator) / 3 for name, shape in shapes.items()}
+
+
+def random_gpt2(precision: str = "float32") -> GPT2:
+    """A tiny GPT-2."""
+    return GPT2(CONFIG, random_weights(), next(kind for kind in factories(precision) if usable(kind)))
+
+
+def logits_of(model: GPT2) -> torch.Tensor:
+    """(T, V) after each token of the text."""
+    with torch.inference_mode():
+        return model.forward(torch.tensor([IDS]), model.new_cache(), every_position=True)[0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize("own_head", [False, True])
+def test_the_exact_logits_are_those_of_the_model_in_float32(dtype: torch.dtype, own_head: bool) -> None:
+    weights = {name: weight.to(dtype) for name, weight in random_weights().items()}
+    if own_head:
+        weights["lm_head.weight"] = weights["wte.weight"].flip(0)
+    assert exact_logits(CONFIG, weights, IDS).sub(logits_of(GPT2(CONFIG, weights))).abs().max() < 1e-5
+
+
+def test_the_exact_logits_need_no_more_than_a_block_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks: list[weakref.ref[object]] = []
+
+    class Counted(gpt2._Block):
+        def __init__(self, *arguments: Any) -> None:
+            assert not any(block() for block in blocks)
+            super().__init__(*arguments)
+            blocks.append(weakref.ref(self))
+
+    monkeypatch.setattr(gpt2, "_Block", Counted)
+    exact_logits(CONFIG, random_weights(), IDS)
+    assert len(blocks) == CONFIG.n_layer
 
 
 def test_a_model_compared_with_itself_has_no_error() -> None:
-    error = measure_error(random_gpt2(), random_gpt2(), IDS)
+    error = measure_error(logits_of(random_gpt2()), random_gpt2(), IDS)
     assert error.kl < 1e-6
     assert error.top1_agreement == 1.0
     assert error.positions == len(IDS)
@@ -45,7 +84,7 @@ def test_the_error_is_the_mean_divergence_of_the_two_distributions() -> None:
         rows = [rounded.forward(ids[:, : end + 1], rounded.new_cache())[0] for end in range(len(IDS))]
     second = torch.stack(rows).log_softmax(-1)
     expected = torch.nn.functional.kl_div(second, first, log_target=True, reduction="batchmean")
-    error = measure_error(exact, rounded, IDS)
+    error = measure_error(logits_of(exact), rounded, IDS)
     assert 0 < error.kl < 1
     assert error.kl == pytest.approx(float(expected), rel=0.2)
 
@@ -60,6 +99,14 @@ def test_a_precision_that_is_slower_than_float32_is_not_used(
     monkeypatch.setattr("core.precision._row_time_s", lambda factory, *_: 2.0 if factory is exact else rounded_s)
     chosen = choose_layers("int8", torch.zeros(4, 4), torch.zeros(4))
     assert chosen == (used, exact if used == "float32" else rounded)
+
+
+def test_a_precision_that_must_be_used_is_used_however_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.precision._row_time_s", lambda *_: pytest.fail("nothing is timed"))
+    assert choose_layers("bfloat16", torch.zeros(4, 4), torch.zeros(4), fall_back=False)[0] == "bfloat16"
+    monkeypatch.setattr("core.precision.usable", lambda factory: factory is PlainLinear)
+    with pytest.raises(DeviceError, match="cannot compute in bfloat16"):
+        choose_layers("bfloat16", torch.zeros(4, 4), torch.zeros(4), fall_back=False)
 
 
 def test_a_precision_that_cannot_be_had_falls_back_to_float32(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from core.registry import (
     tokenizer_folder,
     weight_files,
 )
+from tests.core.gguf_files import GgufFile
 
 COMMIT = "0123456789abcdef"
 
@@ -355,3 +356,36 @@ def test_the_courses_tokenizers_are_at_hand_without_their_models(cache: Path) ->
 def test_a_cached_original_is_preferred_to_its_twin(cache: Path) -> None:
     snapshot = cache_model(cache, "gpt2")
     assert tokenizer_folder("gpt2") == snapshot
+
+
+def test_a_cached_index_may_not_lead_into_another_model(cache: Path) -> None:
+    other = cache_model(cache, "org/other") / "model.safetensors"
+    snapshot = cache_model(cache, "gpt2")
+    write_index(snapshot, os.path.relpath(other.resolve(), snapshot))
+    with pytest.raises(ModelFormatError, match="points outside it"):
+        weight_files(resolve("gpt2"))
+
+
+def test_only_a_starters_index_may_lead_to_another_starter(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "sly")
+    shared = STARTER_FOLDER / "bert" / "encoder.safetensors"
+    write_index(folder, os.path.relpath(shared, folder))
+    with pytest.raises(ModelFormatError, match="points outside it"):
+        weight_files(resolve(str(folder)))
+    assert shared.resolve() in weight_files(resolve(str(STARTER_FOLDER / "mrpc")))
+
+
+def test_a_gguf_file_keeps_the_name_of_the_link_that_leads_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "blobs").mkdir()
+    blob = GgufFile().write(tmp_path / "blobs" / "0123abcd")
+    link = tmp_path / "tiny.gguf"
+    link.symlink_to(blob)
+    monkeypatch.chdir(tmp_path / "blobs")
+    model = resolve(str(link))
+    assert (model.file, model.source) == (link, Source.GGUF)
+    assert model.folder.name.startswith("tiny-")
+    assert resolve("../tiny.gguf").file == link
+    assert resolve("../tiny.gguf").folder == model.folder

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,12 @@ def test_every_precision_of_this_processor_is_near_them(golden: Golden) -> None:
         assert 0 <= result.error <= result.tolerance
         assert result.same_best
         assert not result.stale
+
+
+def test_each_precision_is_tried_itself_however_slow_it_is(golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = count(100, -1)  # the first one timed, the rounded one, is the slower
+    monkeypatch.setattr("core.precision._row_time_s", lambda *_: next(times))
+    assert [check("cpu", dtype, golden).used for dtype in TOLERANCE] == list(TOLERANCE)
 
 
 def test_other_values_are_told_apart(golden: Golden) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import pty
@@ -13,11 +14,15 @@ from pathlib import Path
 
 import pytest
 
+from core.hub.cache import ORGANISATIONS
 from core.registry import STARTERS, resolve
 from tests.cli.process import Finished, command_line, environment, run, start
 from tests.cli.test_bad_input import assert_refused
 from tests.hub.conftest import parts_in
 from tests.hub.server import HubRepository, LocalHub
+from tui.model_commands import run as run_action
+from tui.model_options import add_model_actions
+from tui.options import Parser
 
 PATIENCE_S = 60
 
@@ -130,6 +135,17 @@ def test_on_a_terminal_progress_has_share_bytes_and_speed(hub: LocalHub, tmp_pat
     assert "comparing its hash with the hub's" in screen.painted
 
 
+def test_on_a_terminal_a_download_that_stands_still_says_for_how_long(hub: LocalHub, tmp_path: Path) -> None:
+    fault = hub.order("/cdn/", hold_after=2**22)
+    screen = Screen("models", "pull", "gpt2", "--yes", folder=tmp_path)
+    screen.until(lambda text: "nothing for 2 s" in text)
+    still = screen.painted.rpartition("nothing for 1 s")[2]
+    assert "MB/s" not in still
+    assert " left" not in still
+    fault.gate.set()
+    assert screen.wait() == 0
+
+
 def test_ctrl_c_keeps_what_has_come_and_the_same_command_goes_on(hub: LocalHub, cache: Path, tmp_path: Path) -> None:
     fault = hub.order("/cdn/", hold_after=2**22)
     process = start("models", "pull", "gpt2", "--yes", "--json", folder=tmp_path)
@@ -153,6 +169,7 @@ def test_ctrl_c_keeps_what_has_come_and_the_same_command_goes_on(hub: LocalHub, 
 
 REFUSED: dict[str, tuple[tuple[str, ...], int, str]] = {
     "offline": (("pull", "gpt2", "--offline"), 1, "nothing is downloaded offline"),
+    "two revisions": (("pull", "gpt2@main", "--revision", "v1"), 2, "gpt2@main names the revision main, --revision"),
     "a starter": (("pull", "starter/gpt2"), 2, "starter/gpt2 is bundled"),
     "a path": (("pull", "./gpt2"), 1, "'./gpt2' is no name of a hub model"),
     "nothing to pull": (("pull",), 2, "models pull needs a NAME"),
@@ -281,6 +298,33 @@ def test_rm_takes_a_model_away_and_undo_brings_it_back(hub: LocalHub, tmp_path: 
     assert back.lines[0]["removed"] is False
     assert resolve("gpt2").folder == before
     assert run("models", "verify", "gpt2", folder=tmp_path).code == 0
+
+
+@pytest.mark.parametrize("name", ORGANISATIONS)
+def test_a_course_name_brings_back_what_it_removed(name: str, hub: LocalHub, cache: Path, tmp_path: Path) -> None:
+    snapshot = cache / f"models--{ORGANISATIONS[name]}--{name}" / "snapshots" / ("1" * 40)
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").write_text("{}")
+    (snapshot.parents[1] / "refs").mkdir()
+    (snapshot.parents[1] / "refs" / "main").write_text("1" * 40)
+    said: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tui.model_commands.say", said.append)
+        assert act("rm", name) == 0
+        assert not snapshot.exists()
+        named = f"{ORGANISATIONS[name]}/{name}"
+        assert said[-1].startswith(f"nlp-tui models rm --undo {named} brings it back")
+        assert act("rm", "--undo", name) == 0
+        assert act("rm", name) == 0
+        assert act("rm", "--undo", named) == 0
+    assert resolve(name).folder == snapshot
+
+
+def act(*arguments: str) -> int:
+    """An action in this process."""
+    parser = Parser()
+    add_model_actions(parser)
+    return run_action(parser.parse_args(arguments, argparse.Namespace(json=False)))
 
 
 def test_undo_does_not_write_over_a_new_copy(hub: LocalHub, tmp_path: Path) -> None:

@@ -277,3 +277,15 @@ async def test_what_was_whole_before_stays_usable_when_a_new_download_fails(hub:
     _, events = await pull("gpt2")
     assert isinstance(events[-1], Fetched)
     assert events[-1].fetched_bytes == 2
+
+
+async def test_a_repository_of_gguf_files_without_a_config_says_how_to_use_one(hub: LocalHub, cache: Path) -> None:
+    hub.repositories["org/gguf"] = HubRepository({"README.md": b"# A", "tiny.Q4_1.gguf": b"GGUF"})
+    error = await refusal("org/gguf")
+    assert error.message == "org/gguf has gguf files and no safetensors"
+    assert "hf download org/gguf tiny.Q4_1.gguf" in error.hint
+
+
+async def test_a_pickle_without_a_config_is_told_as_a_pickle(hub: LocalHub, cache: Path) -> None:
+    hub.repositories["org/old"] = HubRepository({"model.ckpt": b"\x80\x02."})
+    assert "has only model.ckpt, a pickle" in (await refusal("org/old")).message

@@ -56,6 +56,8 @@ class Finding:
     """What to do; empty when there is nothing to do."""
     value: float | None = None
     """The number behind it: an error in nats, or free bytes; None where there is none."""
+    used: str = ""
+    """Of a device and a precision that were tried, the precision that computed; else empty."""
 
 
 def check_versions() -> Iterator[Finding]:

@@ -72,12 +72,13 @@ def judge(value: dict[str, Any]) -> Finding:
         numbers += f"; {value['used']} is used, which is quicker here"
     if value["stale"]:
         hint = "the golden values are of other weights: python -m training.golden writes them anew"
-        return Finding(AREA, name, Verdict.WARNING, "it runs; whether it computes rightly cannot be told", hint)
+        detail = "it runs; whether it computes rightly cannot be told"
+        return Finding(AREA, name, Verdict.WARNING, detail, hint, used=value["used"])
     if not value["same_best"] or not value["error"] <= value["tolerance"]:
         wrong = "" if value["same_best"] else ", another token is the most likely"
         detail = f"it computes wrongly: {numbers}{wrong}"
-        return Finding(AREA, name, Verdict.PROBLEM, detail, "use another --device", value["error"])
-    return Finding(AREA, name, Verdict.OK, numbers, value=value["error"])
+        return Finding(AREA, name, Verdict.PROBLEM, detail, "use another --device", value["error"], value["used"])
+    return Finding(AREA, name, Verdict.OK, numbers, value=value["error"], used=value["used"])
 
 
 def _how_it_ended(status: int, is_late: bool) -> str:

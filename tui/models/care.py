@@ -115,14 +115,14 @@ class ModelCare:
     # -- delete and bring back ----------------------------------------------------------------------------------------
 
     async def delete(self, row: ModelRow, in_use: str) -> None:
-        """Move a model with all its revisions to the trash.
+        """Move a model with all its revisions to the trash; of a gguf file, what it was converted into.
 
         Args:
             row: the model.
             in_use: what it is used for; empty when it is not.
         """
         repository = split_revision(row.name)[0] if row.model.source is Source.CACHE else row.name
-        if in_use and row.model.source is Source.CACHE:
+        if in_use and row.model.source in (Source.CACHE, Source.GGUF):
             self._screen.say(f"{row.name} {in_use}; use another one first, then delete it", failed=True)
             return
         if self.verifying == row.name:
@@ -139,7 +139,8 @@ class ModelCare:
         self._deleted.append(repository)
         self._screen.read()
         emptying = "nlp-tui models rm --empty gives its space back"
-        self._screen.say(f"{repository} ({size_text(size)}) is in the trash; u brings it back, {emptying}")
+        what = f"the conversion of {repository}" if row.model.source is Source.GGUF else repository
+        self._screen.say(f"{what} ({size_text(size)}) is in the trash; u brings it back, {emptying}")
 
     async def undo(self) -> None:
         """Bring back what was deleted last."""

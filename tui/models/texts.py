@@ -11,7 +11,7 @@ from core.hub.cache import MAIN
 from core.hub.records import DownloadPlan
 from core.hub.refusals import size_text
 from core.model_files.facts import ModelFacts
-from core.registry import Source, Task
+from core.registry import Task
 from core.text import visible
 from tui.models.rows import ModelRow, Use, purpose
 
@@ -62,7 +62,10 @@ def detail_text(row: ModelRow, room: Room, chosen: str) -> Content:
         lines.append(_memory_parts(facts, room, chosen))
     revision = f" · revision {facts.revision}" if facts.revision else ""
     lines.append([visible(f"licence: {facts.license or 'not stated'}{revision}")])
-    lines.append([("folder: " if row.model.source is not Source.GGUF else "file: "), visible(facts.path)])
+    if facts.file:
+        lines.append(["file: ", visible(facts.file)])
+    if facts.path != facts.file:
+        lines.append(["folder: ", visible(facts.path)])
     return Content.assemble(*_joined(lines))
 
 

@@ -7,10 +7,12 @@ from core.hub.refusals import size_text
 
 
 def transfer_text(event: Transferring) -> str:
-    """Share, bytes, speed and what is left, as far as they are known."""
+    """Share, bytes, speed and what is left, as far as they are known; of one that stands still, since when."""
+    size = f"{size_text(event.done_bytes)} of {size_text(event.total_bytes)}"
+    if event.silent_s >= 1:
+        return f"{share_of(event):.0%}, {size}, nothing for {duration_text(event.silent_s)}"
     left = "" if event.eta_s is None else f", {duration_text(event.eta_s)} left"
     speed = f", {size_text(round(event.bytes_per_s))}/s" if event.bytes_per_s else ""
-    size = f"{size_text(event.done_bytes)} of {size_text(event.total_bytes)}"
     return f"{share_of(event):.0%}, {size}{speed}{left}"
 
 
