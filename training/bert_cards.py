@@ -57,9 +57,9 @@ TASK_DATA = {
     Task.MRPC: """\
 The MRPC train set (Dolan and Brockett 2005; Microsoft Research terms, not redistributed). Where the
 table below names more sources: the STS-B train set (Cer et al. 2017) as soft labels, and pairs of
-short sentences from it and from the starter BERT's training text, neighbours or the same sentence
-with words swapped for their like, labelled by the cosine of all-MiniLM-L6-v2. Rows that recur in the
-dev sets of MRPC, SST-2 or STS-B are left out. The dev set was never trained on and picked no checkpoint.""",
+short sentences from it and from the starter BERT's training text, labelled by the cosine of
+all-MiniLM-L6-v2. Rows that recur in the dev sets of MRPC, SST-2 or STS-B are left out. The dev set
+was never trained on and picked no checkpoint.""",
     Task.SST2: """\
 The SST-2 train set (Socher et al. 2013), without the rows that recur in the dev sets of MRPC, SST-2
 or STS-B. The dev set was never trained on and picked no checkpoint.""",

@@ -1,9 +1,8 @@
 """Pairs that say how alike two sentences are, for a classifier of paraphrases to learn beside MRPC.
 
-MRPC is news alone, where two sentences always share most of their words. Other sources teach what its few
+MRPC is news alone, where two sentences always share most of their words. Two other sources teach what its few
 thousand rows cannot: STS-B's scores, and the similarity that a sentence encoder sees between neighbours in a heap of
-ordinary sentences (a soft label, as in distillation; `training.word_swaps` has a third). Invariant: no pair is a row
-of a dev set.
+ordinary sentences (a soft label, as in distillation). Invariant: no pair is a row of a dev set.
 """
 
 import random
@@ -28,7 +27,6 @@ NEIGHBOURHOODS = ((1, 4), (4, 40), (40, 200))
 """Ranks from which a sentence's neighbours are drawn, one from each."""
 BATCH_SIZE = 64
 
-_WORD = re.compile(r"\w+")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 
@@ -38,13 +36,8 @@ def from_scores(rows: Sequence[Example]) -> list[Example]:
 
 
 def from_cosine(first: str, second: str, cosine: float) -> Example:
-    """Turn a pair into a paraphrase, as likely as its cosine is high for the words that the two share.
-
-    Shared words alone raise a cosine: one half is at 0.42 for sentences without any and at 0.82 for those of the same.
-    """
-    words = [set(_WORD.findall(text.lower())) for text in (first, second)]
-    shared = len(words[0] & words[1]) / max(1, len(words[0] | words[1]))
-    return Example((first, second), _logistic(14.0 * (cosine - 0.42 - 0.4 * shared)))
+    """Turn a pair into a paraphrase, as likely as its cosine is high: one half at 0.42."""
+    return Example((first, second), _logistic(14.0 * (cosine - 0.42)))
 
 
 def short_sentences(corpora: Sequence[Corpus], seed: int) -> list[str]:
@@ -75,7 +68,9 @@ def neighbour_pairs(
         measured_on: keys of the pairs to leave out.
         seed: of the draws.
     """
-    vectors = sentence_vectors(sentences, load_encoder(encoder), tokenizer)  # (N, D)
+    model: BertModel = BertModel.from_pretrained(encoder, dtype=torch.float32)
+    model.train(False)
+    vectors = sentence_vectors(sentences, model, tokenizer)  # (N, D)
     generator = random.Random(seed)
     pairs = []
     for row, vector in enumerate(vectors):
@@ -83,13 +78,6 @@ def neighbour_pairs(
         others = _draw_neighbours(cosines, generator)
         pairs += [from_cosine(sentences[row], sentences[other], float(cosines[other])) for other in others]
     return [pair for pair in pairs if pair.key not in measured_on]
-
-
-def load_encoder(folder: Path) -> BertModel:
-    """Return a BERT that compares sentences, ready to infer."""
-    model: BertModel = BertModel.from_pretrained(folder, dtype=torch.float32)
-    model.train(False)
-    return model
 
 
 @torch.no_grad()
@@ -100,8 +88,7 @@ def sentence_vectors(sentences: Sequence[str], model: BertModel, tokenizer: PreT
     for start in range(0, len(order), BATCH_SIZE):
         places = order[start : start + BATCH_SIZE]
         inputs = tokenizer([sentences[place] for place in places], padding=True, truncation=True, return_tensors="pt")
-        with torch.autocast("cpu", torch.bfloat16):
-            vectors[places] = mean_pooled(model, inputs["input_ids"], inputs["attention_mask"])
+        vectors[places] = mean_pooled(model, inputs["input_ids"], inputs["attention_mask"])
     return vectors
 
 
