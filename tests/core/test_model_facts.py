@@ -44,6 +44,13 @@ def test_a_starter_has_a_licence_a_task_and_a_size(name: str) -> None:
     assert facts.memory_bytes["float32"] == 4 * facts.parameters > facts.size_bytes > facts.parameters
 
 
+def test_what_a_starter_shares_with_another_is_told_apart() -> None:
+    shared = model_facts(resolve("starter/bert")).size_bytes
+    mrpc, bert = (model_facts(resolve(f"starter/{name}")) for name in ("mrpc", "bert"))
+    assert bert.shared_bytes == 0
+    assert 0 < mrpc.shared_bytes < min(mrpc.size_bytes, shared)
+
+
 def test_the_parameters_are_those_of_the_loaded_gpt2(gpt2_folder: Path) -> None:
     facts = model_facts(resolve(str(gpt2_folder)))
     assert facts.parameters == load_causal_folder(gpt2_folder).info.parameters

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -108,14 +110,54 @@ def test_the_app_opens_no_connection(guard: Guard, hub: LocalHub, monkeypatch: p
     assert not hub.served
 
 
-def test_the_kernel_sees_no_connection_either(tmp_path: Path, hub: LocalHub) -> None:
-    strace, log = shutil.which("strace"), tmp_path / "strace.log"
+def strace_into(log: Path) -> list[str]:
+    """The beginning of a command whose sockets are written down."""
+    strace = shutil.which("strace")
     if strace is None or subprocess.run([strace, "-o", "/dev/null", "true"], check=False).returncode != 0:
         pytest.skip("strace is not here, or may not trace")
-    command = [strace, "-f", "-e", "trace=connect,sendto,sendmsg", "-o", str(log)]
+    return [strace, "-f", "-e", "trace=socket,connect,sendto,sendmsg", "-o", str(log)]
+
+
+def internet_calls(log: Path) -> list[str]:
+    """What was done with internet sockets, by a program with at least two processes or threads."""
+    calls = log.read_text(encoding="utf-8").splitlines()
+    assert sum("exited with" in line for line in calls) > 1
+    return [line for line in calls if "AF_INET" in line]
+
+
+def test_strace_sees_a_connection(tmp_path: Path, hub: LocalHub) -> None:
+    log = tmp_path / "strace.log"
+    variables = environment() | {"HF_HUB_OFFLINE": "0"}
+    command = [*strace_into(log), *command_line("models", "pull", "gpt2", "--yes")]
+    subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, timeout=PATIENCE_S, check=True)
+    assert any("connect(" in line and str(hub.port) in line for line in internet_calls(log))
+
+
+@pytest.mark.parametrize("options", [(), ("--offline",)], ids=["default", "offline"])
+def test_the_kernel_sees_no_connection_of_the_app(
+    options: tuple[str, ...], tmp_path: Path, hub: LocalHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, traced = tmp_path / "strace.log", tmp_path / "traced-python"
+    traced.write_text(f'#!/bin/sh\nexec {shlex.join([*strace_into(log), sys.executable])} "$@"\n', encoding="utf-8")
+    traced.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(traced))  # what the terminal starts
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    terminal = Terminal(tmp_path, *options)
+    try:
+        terminal.until(lambda text: "ready" in text)
+        terminal.press("\x11")
+        assert terminal.wait() == 0
+    finally:
+        terminal.close()
+    assert internet_calls(log) == []
+
+
+@pytest.mark.parametrize("options", [(), ("--offline",)], ids=["default", "offline"])
+def test_the_kernel_sees_no_connection_of_generate(options: tuple[str, ...], tmp_path: Path, hub: LocalHub) -> None:
+    log = tmp_path / "strace.log"
     variables = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
     finished = subprocess.run(
-        [*command, *command_line("generate", "Once upon a time", *SHORT, "--offline")],
+        [*strace_into(log), *command_line("generate", "Once upon a time", *SHORT, *options)],
         cwd=tmp_path,
         env=variables | {"PYTHONPATH": str(REPOSITORY)},
         capture_output=True,
@@ -123,6 +165,4 @@ def test_the_kernel_sees_no_connection_either(tmp_path: Path, hub: LocalHub) -> 
         check=False,
     )
     assert finished.returncode == 0
-    calls = log.read_text(encoding="utf-8").splitlines()
-    assert sum("exited with" in line for line in calls) > 1
-    assert [line for line in calls if "AF_INET" in line or "connect(" in line] == []
+    assert internet_calls(log) == []

@@ -11,9 +11,11 @@ import pytest
 from textual.widgets import Static
 
 from core.hub.cache import cached_snapshot
+from core.model_files.conversions import ORIGIN_FILE
 from core.model_files.verifying import FileCheck
 from core.protocol import Load
-from core.registry import DEFAULT_GENERATOR, ResolvedModel
+from core.registry import DEFAULT_GENERATOR, ResolvedModel, resolve
+from tests.core.gguf_files import GgufFile
 from tests.tui.conftest import Launch
 from tests.tui.models.opening import enter_name, go_to, note, open_models, put_into_cache, state
 from tui.screen import Target
@@ -93,6 +95,23 @@ async def test_d_deletes_and_u_brings_back(launch: Launch, own_cache: Path, gpt2
         await running.until(lambda: screen.table.under_cursor and screen.table.under_cursor.name == NAME)
         assert note(screen) == f"{NAME} is back"
         assert cached_snapshot(NAME) == gpt2_in_cache
+
+
+async def test_d_takes_the_conversion_of_a_gguf_file_and_leaves_the_file(launch: Launch, tmp_path: Path) -> None:
+    file = GgufFile().write(tmp_path / "a.gguf")
+    folder = resolve(str(file)).folder
+    folder.mkdir(parents=True)
+    (folder / ORIGIN_FILE).write_bytes(os.fsencode(file))
+    async with launch() as running:
+        screen = await open_models(running)
+        await go_to(running, screen, str(file))
+        await running.pilot.press("d")
+        await running.until(lambda: f"the conversion of {file}" in note(screen))
+        assert file.exists()
+        assert not folder.exists()
+        await running.pilot.press("u")
+        await running.until(lambda: note(screen) == f"{file} is back")
+        assert folder.is_dir()
 
 
 async def test_what_an_earlier_sitting_deleted_is_named_by_u(
