@@ -108,7 +108,7 @@ async def test_walking_shows_each_token_s_candidates_from_its_own_context(launch
         assert running.screen.candidates.rows.chosen_id == 102
         await running.pilot.press("home", "right")
         await running.until(lambda: asked(running)[-1].context_ids == (1,))
-        await running.until(lambda: "of the prompt · as it was run" in running.screen.candidates.border_title)
+        await running.until(lambda: "of the prompt · as it was run" in str(running.screen.candidates.border_title))
         await running.pilot.press("home")
         await running.until(lambda: "nothing predicts it" in told(running))
 
@@ -119,12 +119,12 @@ async def test_a_turned_knob_shows_what_if_until_another_run_is_looked_at(launch
         await running.until(lambda: asked(running)[-1].context_ids == (1, 2, 100, 101))
         recorded = asked(running)[-1].params
         running.screen.sampling.use_preset("creative")
-        await running.until(lambda: "what if" in running.screen.candidates.border_title)
+        await running.until(lambda: "what if" in str(running.screen.candidates.border_title))
         assert asked(running)[-1].params != recorded
         await running.pilot.press("left")
         await running.until(lambda: asked(running)[-1].context_ids == (1, 2, 100))
         assert asked(running)[-1].params.top_p == PRESETS["creative"].top_p
-        assert "what if" in running.screen.candidates.border_title
+        assert "what if" in str(running.screen.candidates.border_title)
 
 
 async def test_a_beam_search_is_not_said_to_draw(launch: Launch) -> None:
