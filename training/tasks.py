@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.optim import AdamW
-from transformers import BertForSequenceClassification, PreTrainedTokenizerBase
+from transformers import BertForSequenceClassification, BertModel, PreTrainedTokenizerBase
 
 from training.bert_cards import write_task_card
 from training.bert_model import LABELS, shared_names
@@ -39,10 +39,12 @@ from training.measures import load_classifier, load_tokenizer
 from training.packing import INDEX_NAME
 from training.paraphrases import from_scores, neighbour_pairs, short_sentences
 from training.progress import Budget, learning_rate_factor, step_generator
+from training.word_swaps import swapped_pairs, swaps_of, words_in
+from training.wordnet import WordNet
 
 COMMAND = "python -m training.tasks --data DIR --out DIR"
 MINUTES_SHARE = {Task.MRPC: 0.4, Task.SST2: 0.6}
-MRPC_SHARE, SCORES_SHARE, NEIGHBOURS_SHARE = 0.4, 0.1, 0.5
+MRPC_SHARE, SCORES_SHARE, NEIGHBOURS_SHARE, SWAPS_SHARE = 0.4, 0.1, 0.25, 0.25
 """Shares of the batches where MRPC is not learnt alone."""
 
 
@@ -81,6 +83,17 @@ def own_layers(folder: Path) -> int:
     index = json.loads((folder / INDEX_NAME).read_text(encoding="utf-8"))
     own = (name for name, file in index["weight_map"].items() if ".layer." in name and not file.startswith(".."))
     return len({name.split(".")[3] for name in own})
+
+
+def start_from(model: BertForSequenceClassification, encoder: Path) -> None:
+    """Give a classifier an encoder's layers and pooler, and forget its classes; the word embeddings stay."""
+    source = BertModel.from_pretrained(encoder, dtype=torch.float32)
+    model.bert.encoder.load_state_dict(source.encoder.state_dict())
+    if model.bert.pooler is not None and source.pooler is not None:
+        model.bert.pooler.load_state_dict(source.pooler.state_dict())
+    with torch.no_grad():
+        model.classifier.weight.normal_(std=model.config.initializer_range)
+        model.classifier.bias.zero_()
 
 
 class TaskTrainer:
@@ -180,6 +193,7 @@ def run(
     budget: Budget,
     settings: TaskSettings,
     *,
+    encoder: Path | None = None,
     device: str = "cpu",
     resume: bool = False,
     options: str = "",
@@ -194,6 +208,7 @@ def run(
         out: Folder of the packed models and of the checkpoint.
         budget: When to stop.
         settings: How to train.
+        encoder: Folder of the BERT that every layer starts from, or None for the packed weights.
         device: Where to train.
         resume: Go on from the checkpoint in `out`.
         options: Of the command line, for the card.
@@ -209,6 +224,9 @@ def run(
     model = load_classifier(folder)
     if not isinstance(model, BertForSequenceClassification):
         raise TypeError(f"{folder} must hold a BERT classifier, got {type(model).__name__}")
+    if encoder is not None:
+        torch.manual_seed(settings.seed)
+        start_from(model, encoder)
     model.set_attn_implementation("eager")
     model.to(device)  # type: ignore[arg-type]
     trainer = TaskTrainer(model, sources, tokenizer, settings)
@@ -222,23 +240,26 @@ def run(
     write_task_card(folder, task, dev, tokenizer, facts)
 
 
-def mrpc_sources(data: Path, encoder: Path, rows: Mapping[Task, TaskRows], seed: int) -> list[Source]:
-    """Return MRPC, STS-B and neighbouring sentences, so that more than news is learnt.
+def mrpc_sources(data: Path, encoder: Path, wordnet: Path, rows: Mapping[Task, TaskRows], seed: int) -> list[Source]:
+    """Return MRPC, STS-B, neighbouring sentences and swapped words, so that more than news is learnt.
 
     Args:
         data: The data folder.
-        encoder: Folder of the encoder that compares neighbours.
+        encoder: Folder of the encoder that compares sentences and words.
+        wordnet: WordNet's `dict` folder.
         rows: All tasks' rows.
         seed: Seed of the draws.
     """
     tokenizer = load_tokenizer(data / "tokenizers" / "bert-base-uncased")
     scored = rows[Task.STSB].train
     sentences = sorted({*short_sentences(read_all(data), seed), *(text for row in scored for text in row.texts)})
-    neighbours = neighbour_pairs(sentences, encoder, tokenizer, measured_pairs(rows), seed)
+    measured_on = measured_pairs(rows)
+    swaps = swaps_of(words_in(sentences), WordNet(wordnet), encoder, tokenizer)
     return [
         Source(MRPC_SHARE, rows[Task.MRPC].train),
         Source(SCORES_SHARE, from_scores(scored)),
-        Source(NEIGHBOURS_SHARE, neighbours),
+        Source(NEIGHBOURS_SHARE, neighbour_pairs(sentences, encoder, tokenizer, measured_on, seed)),
+        Source(SWAPS_SHARE, swapped_pairs(sentences, swaps, measured_on, seed)),
     ]
 
 
@@ -246,10 +267,16 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     """Read the command line."""
     parser = recipe_parser("training.tasks", __doc__, minutes="running time of all tasks together")
     parser.add_argument("--only", choices=[str(task) for task in LABELS], help="one task alone")
-    parser.add_argument("--encoder", type=Path, help="MRPC: learn STS-B and the neighbours this BERT sees, too")
+    parser.add_argument(
+        "--encoder", type=Path, help="MRPC: start every layer from this BERT, and learn what its cosines say, too"
+    )
+    parser.add_argument("--wordnet", type=Path, help="WordNet's dict folder, needed with --encoder")
     parser.add_argument("--own-layers", type=int, default=TaskSettings().own_layers, help="last layers (%(default)s)")
     parser.add_argument("--rate", type=float, default=TaskSettings().rate, help="peak learning rate (%(default)g)")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if (options.encoder is None) != (options.wordnet is None):
+        parser.error("--encoder and --wordnet go together")
+    return options
 
 
 def main() -> None:
@@ -262,9 +289,10 @@ def main() -> None:
         share = 1.0 if options.only else MINUTES_SHARE[task]
         sources = [Source(1.0, rows[task].train)]
         said = f" --own-layers {settings.own_layers} --rate {settings.rate:g}"
-        if options.encoder and task is Task.MRPC:
-            sources = mrpc_sources(options.data, options.encoder, rows, settings.seed)
-            said += " --encoder DIR"
+        encoder = options.encoder if task is Task.MRPC else None
+        if encoder is not None:
+            sources = mrpc_sources(options.data, encoder, options.wordnet, rows, settings.seed)
+            said += " --encoder DIR --wordnet DIR"
         run(
             task,
             sources,
@@ -273,6 +301,7 @@ def main() -> None:
             options.out,
             Budget(share * options.minutes, options.steps),
             settings,
+            encoder=encoder,
             device=options.device,
             resume=options.resume,
             options=said,

@@ -11,6 +11,7 @@ from transformers import BertConfig, BertModel, PreTrainedTokenizerBase
 from training.measures import load_tokenizer
 
 WORDS = ["the", "a", "cat", "dog", "bird", "sat", "ran", "sang", "on", "under", "mat", "hill", "tree", "and", "then"]
+RELATED_WORDS = ["animal", "beast", "tall", "low"]
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
@@ -60,7 +61,9 @@ def write_tokenizers(folder: Path, text: str) -> None:
     bert = folder / "bert-base-uncased"
     bert.mkdir()
     letters = [piece for c in "abcdefghijklmnopqrstuvwxyz0123456789.,!?'" for piece in (c, f"##{c}")]
-    (bert / "vocab.txt").write_text("\n".join(dict.fromkeys(SPECIAL + letters + WORDS)) + "\n", encoding="utf-8")
+    (bert / "vocab.txt").write_text(
+        "\n".join(dict.fromkeys(SPECIAL + letters + WORDS + RELATED_WORDS)) + "\n", encoding="utf-8"
+    )
     (bert / "config.json").write_text('{"model_type": "bert"}', encoding="utf-8")
     (bert / "tokenizer_config.json").write_text(
         '{"do_lower_case": true, "tokenizer_class": "BertTokenizer"}', encoding="utf-8"
@@ -76,6 +79,45 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_glue(folder / "glue", generator)
     text = (folder / "corpora" / "tinystories.txt").read_text(encoding="utf-8")
     write_tokenizers(folder / "tokenizers", text)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_wordnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a `dict` folder: a cat, a dog and a bird are animals, which are beasts; tall is not low."""
+    folder = tmp_path_factory.mktemp("wordnet")
+    files = {
+        "index.sense": [
+            "cat%1:05:00:: 00000100 1 18",
+            "cat%2:29:00:: 00000900 1 0",
+            "dog%1:05:00:: 00000300 1 42",
+            "bird%1:05:00:: 00000400 1 10",
+            "animal%1:03:00:: 00000200 1 60",
+            "beast%1:03:00:: 00000200 1 2",
+            "wildcat%1:05:00:: 00000100 2 0",
+            "wildcat%1:18:00:: 00000450 1 1",
+            "cold_fish%1:03:00:: 00000200 1 0",
+            "tall%3:00:00:: 00000500 1 30",
+            "low%3:00:00:: 00000600 1 30",
+        ],
+        "data.noun": [
+            "  1 The licence's lines start with blanks.",
+            "00000100 05 n 02 cat 0 wildcat 0 001 @ 00000200 n 0000 | an animal that purrs",
+            "00000200 03 n 03 animal 0 beast 0 cold_fish 0 003 "
+            "~ 00000100 n 0000 ~ 00000300 n 0000 ~ 00000400 n 0000 | a living thing",
+            "00000300 05 n 01 dog 0 001 @ 00000200 n 0000 | an animal that barks",
+            "00000400 05 n 01 bird 0 001 @ 00000200 n 0000 | an animal that flies",
+            "00000450 18 n 01 wildcat 0 000 | a reckless person",
+        ],
+        "data.verb": ["00000900 29 v 01 cat 0 000 | to cat"],
+        "data.adj": [
+            "00000500 00 a 01 tall(a) 0 001 ! 00000600 a 0101 | not low",
+            "00000600 00 a 01 low 0 001 ! 00000500 a 0101 | not tall",
+        ],
+        "data.adv": [],
+    }
+    for name, lines in files.items():
+        (folder / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return folder
 
 

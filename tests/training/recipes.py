@@ -56,13 +56,17 @@ def train_task(
     resume: bool = False,
     own_layers: int = 2,
     encoder: Path | None = None,
+    wordnet: Path | None = None,
 ) -> None:
-    """Fine-tune one task's own layers up to a step."""
+    """Fine-tune one task's own layers up to a step, from an encoder and with what WordNet knows if both are given."""
     settings = TaskSettings(rows_per_step=8, own_layers=own_layers)
     rows = read_tasks(data)
-    sources = [Source(1.0, rows[task].train)] if encoder is None else mrpc_sources(data, encoder, rows, 0)
+    sources = [Source(1.0, rows[task].train)]
+    if encoder is not None and wordnet is not None:
+        sources = mrpc_sources(data, encoder, wordnet, rows, 0)
     budget = Budget(MINUTES, steps)
-    tasks.run(task, sources, rows[task].dev, word_pieces(data), out, budget, settings, resume=resume)
+    dev = rows[task].dev
+    tasks.run(task, sources, dev, word_pieces(data), out, budget, settings, encoder=encoder, resume=resume)
 
 
 def distil_student(data: Path, out: Path, steps: int, *, resume: bool = False) -> None:

@@ -238,9 +238,11 @@ def test_neighbours_are_no_row_of_a_dev_set(tiny_data: Path, tiny_encoder: Path)
     assert neighbour_pairs(sentences, tiny_encoder, word_pieces(tiny_data), measured, 0) == pairs
 
 
-def test_paraphrases_can_have_every_layer_for_themselves(tiny_data: Path, tiny_encoder: Path, tmp_path: Path) -> None:
+def test_paraphrases_can_have_every_layer_for_themselves(
+    tiny_data: Path, tiny_encoder: Path, tiny_wordnet: Path, tmp_path: Path
+) -> None:
     train_bert(tiny_data, tiny_encoder, tmp_path, 1)
-    train_task(tiny_data, tmp_path, Task.MRPC, 2, encoder=tiny_encoder)
+    train_task(tiny_data, tmp_path, Task.MRPC, 2, encoder=tiny_encoder, wordnet=tiny_wordnet)
     weight_map = read_weight_map(tmp_path / "mrpc")
     assert not [n for n, file in weight_map.items() if ".layer." in n and file != "classifier.safetensors"]
     assert not missing_weights(BertForSequenceClassification, tmp_path / "mrpc")
