@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from enum import Enum
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -32,13 +32,23 @@ def to_json(value: Any) -> str:
 
 def encode(message: Request | Event) -> bytes:
     """A message as one JSON line, newline included."""
-    payload = {"type": type(message).__name__, **asdict(message)}
+    payload = _named(message)
     match message:  # where a field may hold one of several records, it says which
         case Ask():
-            payload["question"]["type"] = type(message.question).__name__
+            payload["question"] = _named(message.question)
         case Answered():
-            payload["answer"]["type"] = type(message.answer).__name__
-    return json.dumps(payload, separators=(",", ":")).encode() + b"\n"
+            payload["answer"] = _named(message.answer)
+    return json.dumps(payload, separators=(",", ":"), default=_values).encode() + b"\n"
+
+
+def _named(record: Any) -> dict[str, Any]:
+    """A record's type and values."""
+    return {"type": type(record).__name__, **_values(record)}
+
+
+def _values(record: Any) -> dict[str, Any]:
+    """A record's values as they are: what else they hold is turned into JSON in its turn, and copied never."""
+    return {field.name: getattr(record, field.name) for field in fields(record)}
 
 
 def decode(line: bytes) -> Request | Event:
@@ -62,11 +72,11 @@ _readers: dict[str, Callable[[Any], Any]] = {}
 """What `_record_reader` made, by message name."""
 
 
-def _reader_of(kind: Any) -> Callable[[Any], Any]:
-    """A function that turns a JSON value into a value of type `kind`."""
+def _reader_of(kind: Any) -> Callable[[Any], Any] | None:
+    """A function that turns a JSON value into a value of type `kind`; None where it is one already."""
     if get_origin(kind) is tuple:
         item_reader = _reader_of(get_args(kind)[0])
-        return lambda value: tuple(item_reader(item) for item in value)
+        return tuple if item_reader is None else lambda value: tuple(map(item_reader, value))
     if isinstance(kind, UnionType):
         by_name = {one.__name__: _record_reader(one) for one in get_args(kind)}
         return lambda value: by_name[value.pop("type")](value)
@@ -74,15 +84,20 @@ def _reader_of(kind: Any) -> Callable[[Any], Any]:
         raise TypeError(f"no message holds a {kind!r}")
     if is_dataclass(kind):
         return _record_reader(kind)
-    if issubclass(kind, Enum):
-        return kind
-    return lambda value: value
+    return kind if issubclass(kind, Enum) else None
 
 
 def _record_reader(kind: type[Any]) -> Callable[[Any], Any]:
     hints = get_type_hints(kind, localns=_lab_names() if kind in (Ask, Answered) else None)
-    readers = {field.name: _reader_of(hints[field.name]) for field in fields(kind)}
-    return lambda value: kind(**{name: readers[name](item) for name, item in value.items()})
+    readers = [(field.name, reader) for field in fields(kind) if (reader := _reader_of(hints[field.name])) is not None]
+
+    def read(values: dict[str, Any]) -> Any:
+        for name, reader in readers:
+            if name in values:
+                values[name] = reader(values[name])
+        return kind(**values)
+
+    return read
 
 
 def _lab_names() -> dict[str, Any]:
