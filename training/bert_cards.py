@@ -56,10 +56,12 @@ started from all-MiniLM-L6-v2 (Apache-2.0).""",
 TASK_DATA = {
     Task.MRPC: """\
 The MRPC train set (Dolan and Brockett 2005; Microsoft Research terms, not redistributed). Where the
-table below names more sources: the STS-B train set (Cer et al. 2017) as soft labels, and pairs of
-short sentences from it and from the starter BERT's training text, labelled by the cosine of
-all-MiniLM-L6-v2. Rows that recur in the dev sets of MRPC, SST-2 or STS-B are left out. The dev set
-was never trained on and picked no checkpoint.""",
+table below names more sources: the STS-B train set (Cer et al. 2017) as soft labels; pairs of short
+sentences from it and from the starter BERT's training text, labelled by the cosine of
+all-MiniLM-L6-v2; and the same sentences with one to three words swapped, labelled by what WordNet
+3.1 (Princeton University) says of the words, or by their cosine where it leaves that open. Rows that
+recur in the dev sets of MRPC, SST-2 or STS-B are left out. The dev set was never trained on and
+picked no checkpoint.""",
     Task.SST2: """\
 The SST-2 train set (Socher et al. 2013), without the rows that recur in the dev sets of MRPC, SST-2
 or STS-B. The dev set was never trained on and picked no checkpoint.""",

@@ -30,7 +30,7 @@ from training.measures import load_bert, load_classifier, load_masked_lm, load_t
 from training.sentence_pairs import held_out_batches
 
 TIMED_SENTENCE = "The film is a quiet story about two friends who learn to trust each other again."
-TIMED_RUNS = 15
+TIMED_RUNS = 31
 MEGABYTE = 1e6
 
 
@@ -130,21 +130,26 @@ def student_figures(models: Path, material: Material) -> Iterator[Figure]:
         yield Figure("distilbert", name, f"{own:.3f}")
         yield Figure("distilbert", f"{name}, share of teacher's", f"{own / taught:.3f}", "0.95", "0.98")
     for size in (1, 32):
-        ratio = median_time_s(teacher, tokenizer, size) / median_time_s(student, tokenizer, size)
-        yield Figure("distilbert", f"speed-up at batch {size}", f"{ratio:.2f}", "1.8", "2")
+        yield Figure(
+            "distilbert", f"speed-up at batch {size}", f"{speed_up(teacher, student, tokenizer, size):.2f}", "1.8", "2"
+        )
 
 
 @torch.no_grad()
-def median_time_s(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch_size: int) -> float:
-    """Return the median time of one forward pass in seconds."""
+def speed_up(
+    teacher: PreTrainedModel, student: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch_size: int
+) -> float:
+    """Return how many times as fast the student answers: the median of forward passes taken in turns."""
     inputs = tokenizer([TIMED_SENTENCE] * batch_size, return_tensors="pt")
     known = {k: v for k, v in inputs.items() if k in ("input_ids", "attention_mask")}
-    times = []
+    ratios = []
     for _ in range(TIMED_RUNS):
         started = time.perf_counter()
-        model(**known)
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
+        teacher(**known)
+        between = time.perf_counter()
+        student(**known)
+        ratios.append((between - started) / (time.perf_counter() - between))
+    return statistics.median(ratios)
 
 
 def size_figures(models: Path) -> Iterator[Figure]:
