@@ -17,7 +17,7 @@ _TEXTS = (
     *("text-accent", "text-primary", "text-secondary", "text-success", "text-warning", "text-error"),
     "footer-key-foreground",
 )
-_HINT = "auto 55%"
+_HINT = "auto 60%"
 
 
 def ratio(one: Color, other: Color) -> float:

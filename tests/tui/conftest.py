@@ -9,12 +9,14 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from syrupy.assertion import SnapshotAssertion
 from textual.pilot import Pilot
 from tokenizers import Tokenizer
 
 from core.locations import conversations_folder
 from core.tokenization import TextTokenizer
 from tests.tui.fake_engine import FakeEngine
+from tests.tui.pictures import SnapCompare, camera
 from tui.app import NlpTui
 from tui.screen import MainScreen
 
@@ -58,6 +60,12 @@ def conversations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of the conversations: a new one for each test, so that none finds another's."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     return conversations_folder()
+
+
+@pytest.fixture
+def snap_compare(snapshot: SnapshotAssertion, request: pytest.FixtureRequest) -> SnapCompare:
+    """Compares pictures in both themes with those on record."""
+    return camera(snapshot, request.node).compare
 
 
 Launch = Callable[..., AbstractAsyncContextManager[Running]]

@@ -14,7 +14,8 @@ from core.protocol import Generate
 from tests.tui.branching import OTHER, PROMPT, TEXTS, candidate, id_of, kept_run, script
 from tests.tui.conftest import Launch, Running
 from tests.tui.fake_engine import FakeEngine
-from tests.tui.test_snapshots import SnapCompare, app, until
+from tests.tui.pictures import SnapCompare
+from tests.tui.test_snapshots import app, until
 from tui.app import NlpTui
 from tui.branch_tree import branch_tree, differing
 from tui.branches import BranchesDialog

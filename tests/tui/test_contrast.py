@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from textual.color import Color
 from textual.theme import BUILTIN_THEMES
 
 from tests.tui.conftest import Launch
 from tui.contrast import FOCUS_RATIO, FRAME_RATIO, TEXT_RATIO, ratio, readable
+
+PICTURES = sorted(Path(__file__).parent.rglob("__snapshots__/*/*light].svg"))
+DIMMED = ("over_the_screen", "help-light", "list_of_conversations", "plan_of_a_download")
+"""Pictures of a dialog; what lies behind it is pale on purpose."""
 
 LIGHT = [name for name, theme in BUILTIN_THEMES.items() if not theme.dark and not theme.ansi]
 
@@ -45,3 +52,37 @@ async def test_a_light_theme_is_made_readable_and_a_dark_one_is_left_alone(launc
                 app.theme = name
                 await running.pilot.pause()
         assert app.is_running
+
+
+def faint_texts(picture: str) -> list[str]:
+    """What can hardly be read in a picture: letters and digits whose colour is too near that of their ground."""
+    fills = dict(re.findall(r"\.terminal-(r\d+) { fill: (#\w+)", picture))
+    shapes = re.findall(r'<rect fill="(#\w+)" x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="([\d.]+)"', picture)
+    grounds = [(fill, *map(float, numbers)) for fill, *numbers in shapes]
+    faint = []
+    for kind, *place, text in re.findall(
+        r'<text class="terminal-(r\d+)" x="([\d.]+)" y="([\d.]+)"[^>]*>(.*?)<', picture
+    ):
+        x, y = map(float, place)
+        under = [
+            fill for fill, left, top, wide, high in grounds if left <= x + 1 < left + wide and top < y < top + high
+        ]
+        is_word = re.search(r"\w", re.sub(r"&#\d+;", "", text))
+        if is_word and under and ratio(Color.parse(fills[kind]), Color.parse(under[-1])) < 4.5:
+            faint.append(f"{text} in {fills[kind]} on {under[-1]}")
+    return faint
+
+
+def test_every_text_of_the_light_pictures_can_be_read() -> None:
+    pictures = [path for path in PICTURES if not any(name in path.name for name in DIMMED)]
+    assert len(pictures) > 30
+    faint = {path.name: texts for path in pictures if (texts := faint_texts(path.read_text(encoding="utf-8")))}
+    assert faint == {}
+
+
+def test_a_faint_text_is_found() -> None:
+    ground = '<rect fill="#e0e0e0" x="0" y="1.5" width="24.4" height="24.65"/>'
+    text = '<text class="terminal-r1" x="0" y="20" textLength="12.2">a</text>'
+    styles = ".terminal-r1 { fill: %s }"
+    assert faint_texts(styles % "#7f7f7f" + ground + text) == ["a in #7f7f7f on #e0e0e0"]
+    assert faint_texts(styles % "#333333" + ground + text) == []

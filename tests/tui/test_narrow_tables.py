@@ -97,3 +97,16 @@ async def test_every_column_stands_under_its_name(launch: Launch, size: tuple[in
             assert line[:end].endswith(text), (name, line)
         for name, text in (("token", "word"), ("fate", "kept")):
             assert line[names.index(name) :].startswith(text), (name, line)
+
+
+async def test_the_columns_keep_their_names_when_a_scrollbar_comes(launch: Launch) -> None:
+    async with looking_at_candidates(launch, size=(120, 40)) as running:
+        pane = running.screen.candidates
+        rows = tuple(Candidate(n, n, "word", 1.0, 0.01, 0.01, 0.5, True, CutRule.NOT_CUT) for n in range(1, 61))
+        for count in (1, 60, 1):
+            table = CandidateTable(rows[:count], 0, count, count, 0.5, 1.0, 3)
+            pane.show(table, SamplingParams(), fresh=True, same_context=False)
+            await running.until(lambda count=count: pane.rows.show_vertical_scrollbar == (count > 1))  # type: ignore[misc]
+            await running.pilot.pause()
+            heading = str(pane.query_one("#candidate-heading", Static).content)
+            assert heading == Columns.within(pane.rows.row_cells).heading

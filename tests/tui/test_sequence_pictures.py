@@ -13,7 +13,8 @@ from core.records import FinishReason
 from core.tokenization import TextTokenizer
 from tests.tui.conftest import read_tokenizer
 from tests.tui.fake_engine import INFO, FakeEngine, stats, step
-from tests.tui.test_snapshots import SnapCompare, until
+from tests.tui.pictures import SnapCompare
+from tests.tui.test_snapshots import until
 from tui.app import NlpTui
 from tui.screen import MainScreen
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from functools import partial
+from pathlib import Path
 
 import pytest
-from textual.app import App
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
@@ -14,15 +14,15 @@ from core.protocol import Compare, Compared, Done, Event, Generate, RunStarted, 
 from core.records import FinishReason, Similarity
 from tests.tui.conftest import read_tokenizer
 from tests.tui.fake_engine import INFO, FakeEngine, stats, step
+from tests.tui.pictures import SMALL, WIDE, Show, SnapCompare
 from tui.app import NlpTui
+from tui.dialogs import NameDialog
+from tui.export_dialog import ExportDialog
 from tui.screen import MainScreen
+from tui.take_away import export
 from tui.turn import Turn
 
 PIECES = (" there", " was", " a", " little", " girl", ".")
-
-
-class SnapCompare(Protocol):
-    def __call__(self, app: App[None], *, terminal_size: tuple[int, int], run_before: object) -> bool: ...
 
 
 def script(request: Work) -> list[Event]:
@@ -57,14 +57,26 @@ async def until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
     raise AssertionError("never came true")
 
 
-async def use(pilot: Pilot[None]) -> None:
-    """Write a prompt with Korean and markup in it, run it, compare two sentences."""
+def main_screen(pilot: Pilot[None]) -> MainScreen:
+    """The screen on top, which is the main one."""
     screen = pilot.app.screen
     assert isinstance(screen, MainScreen)
+    return screen
+
+
+async def begin(pilot: Pilot[None]) -> None:
+    """Wait for the model, and let no cursor blink."""
+    screen = main_screen(pilot)
     await until(pilot, lambda: screen.query("#prompt") and screen.status.state == "ready")
     screen.prompt.cursor_blink = False
     for field in screen.query(Input):
         field.cursor_blink = False
+
+
+async def use(pilot: Pilot[None]) -> None:
+    """Write a prompt with Korean and markup in it, run it, compare two sentences."""
+    await begin(pilot)
+    screen = main_screen(pilot)
     screen.sampling.query_one("#setting-seed", Input).value = "1"
     screen.prompt.text = "Once upon a time, 한국 [bold]tokenizing"
     screen.similarity.first.value = "The cat is on the mat"
@@ -77,20 +89,30 @@ async def use(pilot: Pilot[None]) -> None:
     await pilot.pause()
 
 
+def pressing(*keys: str) -> Show:
+    """Presses keys."""
+    return lambda pilot: pilot.press(*keys)
+
+
 def test_the_whole_screen_at_120_by_40(snap_compare: SnapCompare, app: NlpTui) -> None:
     """You should see five framed panes, a finished run, tokens of both tokenizers, a bar at 66 %, a status line."""
-    assert snap_compare(app, terminal_size=(120, 40), run_before=use)
+    assert snap_compare(app, terminal_size=WIDE, run_before=use)
 
 
-@pytest.mark.parametrize("key", ["f2", "f3", "f4", "f5"])
-def test_each_folded_pane_at_80_by_24(snap_compare: SnapCompare, app: NlpTui, key: str) -> None:
-    """You should see tabs on top, one whole pane, the prompt below it, status line and footer; nothing cut off."""
+def test_each_folded_pane_at_80_by_24(snap_compare: SnapCompare, app: NlpTui) -> None:
+    """You should see tabs on top, one whole pane, the prompt below it, status line and footer; nothing cut off.
 
-    async def show(pilot: Pilot[None]) -> None:
+    Before the first run a line says what to do; with help, a framed text about the prompt lies over the screen.
+    """
+
+    async def read(pilot: Pilot[None]) -> None:
         await use(pilot)
-        await pilot.press(key)
+        await pilot.press("f2")
 
-    assert snap_compare(app, terminal_size=(80, 24), run_before=show)
+    states: dict[str, Show] = {"start": begin, "f2": read}
+    states |= {key: pressing(key) for key in ("f3", "f4", "f5")}
+    states["help"] = pressing("escape", "f1")
+    assert snap_compare(app, terminal_size=SMALL, run_before=states)
 
 
 def test_help_over_the_screen(snap_compare: SnapCompare, app: NlpTui) -> None:
@@ -100,4 +122,39 @@ def test_help_over_the_screen(snap_compare: SnapCompare, app: NlpTui) -> None:
         await use(pilot)
         await pilot.press("f2", "escape", "f1")
 
-    assert snap_compare(app, terminal_size=(120, 40), run_before=show)
+    assert snap_compare(app, terminal_size=WIDE, run_before=show)
+
+
+def test_the_dialogs_over_the_screen(
+    snap_compare: SnapCompare, app: NlpTui, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """You should see what is exported and its name, a problem in red, a question with two buttons, a name's field."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there.md").touch()
+
+    async def name_file(name: str, pilot: Pilot[None]) -> None:
+        field = pilot.app.screen.query_one(Input)
+        field.cursor_blink = False
+        field.value = name
+        await pilot.press("enter")
+
+    async def show_export(pilot: Pilot[None]) -> None:
+        await use(pilot)
+        main_screen(pilot).call_later(export, main_screen(pilot))
+        await until(pilot, lambda: isinstance(pilot.app.screen, ExportDialog) and pilot.app.screen.query(Input))
+        pilot.app.screen.query_one(Input).cursor_blink = False
+
+    async def ask_for_a_name(pilot: Pilot[None]) -> None:
+        await pilot.press("escape", "escape")
+        question = "Which model? A folder, or a hub name that is in the cache."
+        main_screen(pilot).call_later(pilot.app.push_screen, NameDialog(question, "gpt2"))
+        await until(pilot, lambda: isinstance(pilot.app.screen, NameDialog) and pilot.app.screen.query(Input))
+        pilot.app.screen.query_one(Input).cursor_blink = False
+
+    states: dict[str, Show] = {
+        "export": show_export,
+        "problem": partial(name_file, "~nobody-here/run.md"),
+        "choice": partial(name_file, "there.md"),
+        "name": ask_for_a_name,
+    }
+    assert snap_compare(app, terminal_size=SMALL, run_before=states)

@@ -1,8 +1,7 @@
-"""What the X-ray and its candidates look like, in the dark theme and in the light one, wide and folded."""
+"""What the X-ray, its candidates and the list of conversations look like, wide and folded."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import cast
 
@@ -25,15 +24,14 @@ from core.protocol import (
 )
 from core.records import Candidate, CandidateTable, CutRule, FinishReason, StepRecord, TokenScore
 from tests.tui.fake_engine import INFO, FakeEngine, stats, step
-from tests.tui.test_snapshots import SnapCompare, app, until, use
+from tests.tui.pictures import SMALL, WIDE, SnapCompare
+from tests.tui.test_snapshots import app, until
 from tui.app import NlpTui
 from tui.conversations_dialog import ConversationsDialog
 from tui.screen import MainScreen
 
 __all__ = ["app"]
 
-THEMES = ("textual-dark", "textual-light")
-WIDE, SMALL = (120, 40), (80, 24)
 PIECES = (
     " there",
     " was",
@@ -98,9 +96,6 @@ def script(request: Work) -> list[Event]:
             return []
 
 
-Use = Callable[[Pilot[None]], Awaitable[None]]
-
-
 async def run(pilot: Pilot[None]) -> MainScreen:
     """Run a prompt to its end."""
     screen = pilot.app.screen
@@ -153,47 +148,27 @@ async def list_conversations(pilot: Pilot[None]) -> None:
 
 
 @pytest.fixture
-def snap(snap_compare: SnapCompare, app: NlpTui) -> Callable[..., bool]:
-    """Takes a picture in a theme."""
-    assert isinstance(app._engine, FakeEngine)
-
-    def take(theme: str, size: tuple[int, int], show: Use) -> bool:
-        app.theme = theme
-        return snap_compare(app, terminal_size=size, run_before=show)
-
-    return take
-
-
-@pytest.fixture
 def numbers(app: NlpTui) -> None:
     """Have the engine answer with numbers that differ from token to token."""
     assert isinstance(app._engine, FakeEngine)
     app._engine.script = script
 
 
-def test_the_whole_screen_in_the_light_theme(snap: Callable[..., bool]) -> None:
-    """You should see dark text on a light ground in every pane, no pale grey that is hard to read."""
-    assert snap("textual-light", WIDE, use)
-
-
 @pytest.mark.usefixtures("numbers")
 @pytest.mark.parametrize("size", [WIDE, SMALL])
-@pytest.mark.parametrize("theme", THEMES)
-def test_the_candidates(snap: Callable[..., bool], theme: str, size: tuple[int, int]) -> None:
+def test_the_candidates(snap_compare: SnapCompare, app: NlpTui, size: tuple[int, int]) -> None:
     """You should see rows that are kept, rows with the rule that cut them, ▒ for what bars lost, a cursor in row 3."""
-    assert snap(theme, size, look_at_candidates)
+    assert snap_compare(app, terminal_size=size, run_before=look_at_candidates)
 
 
 @pytest.mark.usefixtures("numbers")
 @pytest.mark.parametrize("size", [WIDE, SMALL])
-@pytest.mark.parametrize("theme", THEMES)
-def test_the_ribbon(snap: Callable[..., bool], theme: str, size: tuple[int, int]) -> None:
+def test_the_ribbon(snap_compare: SnapCompare, app: NlpTui, size: tuple[int, int]) -> None:
     """You should see tokens on grounds that tell their ranks, bars under them, ▲ under 소녀, and its numbers."""
-    assert snap(theme, size, look_at_tokens)
+    assert snap_compare(app, terminal_size=size, run_before=look_at_tokens)
 
 
 @pytest.mark.usefixtures("numbers")
-@pytest.mark.parametrize("theme", THEMES)
-def test_the_list_of_conversations(snap: Callable[..., bool], theme: str) -> None:
+def test_the_list_of_conversations(snap_compare: SnapCompare, app: NlpTui) -> None:
     """You should see a search over one conversation with its date and turns, and what the keys do."""
-    assert snap(theme, SMALL, list_conversations)
+    assert snap_compare(app, terminal_size=SMALL, run_before=list_conversations)

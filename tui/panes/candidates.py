@@ -219,6 +219,7 @@ text. **/** goes to the search, which takes text, as it is or as the table shows
         super().__init__(id=id)
         self.border_title = _TITLE
         self.border_subtitle = "Enter takes one · / searches"
+        self._heading = ""
 
     def compose(self) -> ComposeResult:
         """The search over the table."""
@@ -233,7 +234,10 @@ text. **/** goes to the search, which takes text, as it is or as the table shows
         self.call_after_refresh(self._name_columns)
 
     def _name_columns(self) -> None:
-        self.query_one("#candidate-heading", Static).update(Content(Columns.within(self.rows.row_cells).heading))
+        heading = Columns.within(self.rows.row_cells).heading
+        if heading != self._heading:
+            self._heading = heading
+            self.query_one("#candidate-heading", Static).update(Content(heading), layout=False)
 
     def show(
         self,
@@ -257,6 +261,7 @@ text. **/** goes to the search, which takes text, as it is or as the table shows
         """
         self.rows.chosen_id = chosen_id
         self.rows.show(table, fresh=fresh, same_context=same_context)
+        self.call_after_refresh(self._name_columns)  # the scrollbar may have come or gone
         self.query_one("#candidate-order", Static).update(
             Content.styled(sampler_order(params), "$text-muted"), layout=False
         )

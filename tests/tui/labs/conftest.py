@@ -14,26 +14,27 @@ from core.tokenization import TextTokenizer
 from tests.tui.conftest import read_tokenizer
 from tests.tui.fake_engine import FakeEngine
 from tests.tui.labs.lab import answering
+from tests.tui.pictures import SMALL, SnapCompare
 from tui.app import NlpTui
 from tui.lab_pane import LabPane
 from tui.lab_screen import LabScreen
 
 
 class SnapPane(Protocol):
-    """Compares a picture of a pane at 80 × 24 with the one on record."""
+    """Compares pictures of a pane with those on record: at 80×24 in both themes, and wide in the dark one."""
 
     def __call__(
         self,
         kind: type[LabPane],
         *answers: Answer,
         use: Callable[[Pilot[None], Any], Awaitable[None]] | None = None,
-        size: tuple[int, int] = (80, 24),
+        size: tuple[int, int] = SMALL,
     ) -> bool:
         """`use` does something in the pane first, given the pilot and the pane."""
 
 
 @pytest.fixture
-def snap_pane(snap_compare: Any, monkeypatch: pytest.MonkeyPatch) -> SnapPane:
+def snap_pane(snap_compare: SnapCompare, monkeypatch: pytest.MonkeyPatch) -> SnapPane:
     """Opens a lab whose questions are all answered alike, and takes its picture."""
     monkeypatch.setattr(TextTokenizer, "from_folder", read_tokenizer)
 
@@ -41,7 +42,7 @@ def snap_pane(snap_compare: Any, monkeypatch: pytest.MonkeyPatch) -> SnapPane:
         kind: type[LabPane],
         *answers: Answer,
         use: Callable[[Pilot[None], Any], Awaitable[None]] | None = None,
-        size: tuple[int, int] = (80, 24),
+        size: tuple[int, int] = SMALL,
     ) -> bool:
         engine = FakeEngine()
         engine.script = answering(*answers)
@@ -65,6 +66,6 @@ def snap_pane(snap_compare: Any, monkeypatch: pytest.MonkeyPatch) -> SnapPane:
             await pilot.app.workers.wait_for_complete([w for w in pilot.app.workers if w.group == kind.LAB])
             await pilot.pause()
 
-        return bool(snap_compare(NlpTui(engine=engine), terminal_size=size, run_before=show))
+        return snap_compare(NlpTui(engine=engine), terminal_size=size, run_before=show, also_wide=size == SMALL)
 
     return snap

@@ -155,8 +155,3 @@ async def _walk(pilot: Pilot[None], pane: Any) -> None:
 def test_the_pane_at_80_by_24(snap_pane: SnapPane) -> None:
     """You should see two grids side by side; the right one is a triangle, its third row is marked and told below."""
     assert snap_pane(AttentionPane, BOTH_WAYS, CAUSAL, use=_walk)
-
-
-def test_the_pane_at_120_by_40(snap_pane: SnapPane) -> None:
-    """You should see two grids of square cells side by side, every row, and what the cursors' rows look at."""
-    assert snap_pane(AttentionPane, BOTH_WAYS, CAUSAL, use=_walk, size=(120, 40))

@@ -13,7 +13,8 @@ from core.tokenization import TextTokenizer
 from tests.tui.conftest import read_tokenizer
 from tests.tui.fake_engine import FakeEngine
 from tests.tui.models.opening import put_into_cache
-from tests.tui.test_snapshots import SnapCompare, until
+from tests.tui.pictures import SnapCompare
+from tests.tui.test_snapshots import until
 from tui.app import NlpTui
 from tui.models import rows as model_rows
 from tui.models.plan_dialog import PlanDialog
