@@ -25,7 +25,7 @@ class WrappedView(ScrollView, can_focus=True):
         Binding("end", "move(1000000000)", "Last token", show=False),
     ]
 
-    cursor = reactive(0)
+    cursor = reactive(0, repaint=False)
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's own name
         super().__init__(id=id)
@@ -33,6 +33,8 @@ class WrappedView(ScrollView, can_focus=True):
         """What is shown, each with the cells it takes."""
         self._lines: list[tuple[int, int]] = []
         """First label of each line, and the one after its last."""
+        self._cursor_line = 0
+        """Where the cursor was painted last."""
         self._wrapped_width = 0
 
     def breaks_after(self, index: int) -> bool:
@@ -88,11 +90,14 @@ class WrappedView(ScrollView, can_focus=True):
         self.refresh()
 
     def show_cursor(self) -> None:
-        """Scroll to the cursor and paint."""
-        if self._lines:
-            region = Region(0, self.line_of(self.cursor) * ROWS_PER_LINE, 1, ROWS_PER_LINE)
-            self.scroll_to_region(region, animate=False, force=True)  # also before there is a scrollbar
-        self.refresh()
+        """Scroll to the cursor; paint its line, and the one it has left."""
+        if not self._lines:
+            return
+        left, self._cursor_line = self._cursor_line, self.line_of(self.cursor)
+        region = Region(0, self._cursor_line * ROWS_PER_LINE, 1, ROWS_PER_LINE)
+        self.scroll_to_region(region, animate=False, force=True)  # also before there is a scrollbar
+        for line in {left, self._cursor_line}:
+            self.refresh_lines(line * ROWS_PER_LINE, ROWS_PER_LINE)
 
     def at_row(self, y: int) -> tuple[range, int]:
         """The labels of a row of the view, and which row of their line it is; none below the last line."""

@@ -61,7 +61,6 @@ class Xray:
     def look_at(self, token: RibbonToken) -> None:
         """Show the candidates that a token was chosen from."""
         run = self._run
-        self._screen.ribbon.show_token(token)
         if run is None:
             return
         place = len(run.prompt_ids) + token.index

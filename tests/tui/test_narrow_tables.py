@@ -35,7 +35,8 @@ async def test_another_lens_is_named_at_once(launch: Launch) -> None:
 
 async def test_a_probability_of_almost_nothing_is_no_row_of_zeros(launch: Launch) -> None:
     async with looking(launch) as running:
-        running.screen.ribbon.show_token(RibbonToken(" x", 1, 0, 4e-05, 7500, 1.0, 0.0, 13, 0.8))
+        token = RibbonToken(" x", 1, 0, 4e-05, 7500, 1.0, 0.0, 13, 0.8)
+        running.screen.ribbon.show_run("a run", [token], None, SamplingParams(), cursor=0)
         assert "p 4e-05" in told(running)
         assert "drawn with 0.0000 of 13" in told(running)
 

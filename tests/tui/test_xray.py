@@ -131,7 +131,6 @@ async def test_a_beam_search_is_not_said_to_draw(launch: Launch) -> None:
     async with looking(launch) as running:
         token = RibbonToken(" x", 1, 0, 0.5, 1, 1.0, 1.0, 1, 0.5, "top_k 5 → 6")
         running.screen.ribbon.show_run("a run", [token], None, SamplingParams(num_beams=4), cursor=0)
-        running.screen.ribbon.show_token(token)
         assert "followed by one of 4 beams" in told(running)
         assert "drawn" not in told(running)
         assert "⟲ top_k 5 → 6" in told(running)

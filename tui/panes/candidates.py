@@ -262,20 +262,24 @@ text. **/** goes to the search, which takes text, as it is or as the table shows
         self.rows.chosen_id = chosen_id
         self.rows.show(table, fresh=fresh, same_context=same_context)
         self.call_after_refresh(self._name_columns)  # the scrollbar may have come or gone
-        self.query_one("#candidate-order", Static).update(
-            Content.styled(sampler_order(params), "$text-muted"), layout=False
-        )
+        self._say("order", sampler_order(params))
         found = f"{table.matches:,} found · " if self.search.value else ""
         summary = f"{found}{table.kept:,} kept with {table.kept_mass:.1%} of the model's mass"
         summary += f" · entropy {table.entropy:.2f} bits"
-        self.border_title = f"{_TITLE} · {visible(place or f'after {table.context_tokens:,} tokens')}"
-        self.query_one("#candidate-summary", Static).update(
-            Content.styled(visible(summary), "$text-muted"), layout=False
-        )
+        self._say("summary", summary)
+        title = f"{_TITLE} · {visible(place or f'after {table.context_tokens:,} tokens')}"
+        if title != self.border_title:  # a title paints the whole pane anew
+            self.border_title = title
 
     def show_note(self, text: str) -> None:
         """Say something in place of the summary."""
-        self.query_one("#candidate-summary", Static).update(Content.styled(visible(text), "$text-muted"), layout=False)
+        self._say("summary", text)
+
+    def _say(self, line: str, text: str) -> None:
+        """Show a text in the line over or under the table, unless it is there already."""
+        static, content = self.query_one(f"#candidate-{line}", Static), Content.styled(visible(text), "$text-muted")
+        if content != static.content:
+            static.update(content, layout=False)
 
     @on(Input.Changed, "#candidate-search")
     def _tell_search(self, event: Input.Changed) -> None:

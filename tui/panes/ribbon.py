@@ -47,12 +47,12 @@ Enter there takes another road: the text goes on with that token instead. `[` an
         self.border_title = "X-ray · F9"
         self.border_subtitle = "←→ walk · l lens · Enter candidates"
 
-    _shown: RibbonToken | None = None
     _beams = 1
 
     def on_mount(self) -> None:
-        """Name another lens at once."""
-        self.watch(self.view, "lens", self._tell_lens, init=False)
+        """Tell of another token, or name another lens, in the frame that paints it."""
+        self.watch(self.view, "cursor", self._show_token, init=False)
+        self.watch(self.view, "lens", self._show_token, init=False)
 
     def compose(self) -> ComposeResult:
         """Numbers, ribbon, the token's numbers."""
@@ -90,10 +90,13 @@ Enter there takes another road: the text goes on with that token instead. `[` an
         )
         self.query_one("#ribbon-numbers", Static).update(Content("\n".join(filter(None, lines))))
         self.view.show(tokens, cursor=cursor)
+        self._show_token()
 
-    def show_token(self, token: RibbonToken) -> None:
-        """Say everything about one token."""
-        self._shown = token
+    def _show_token(self) -> None:
+        """Say everything about the token under the cursor."""
+        token = self.view.at_cursor
+        if token is None:
+            return
         name = token_label(token.text)
         if not token.rank:
             told = "the first token: nothing predicts it"
@@ -108,10 +111,6 @@ Enter there takes another road: the text goes on with that token instead. `[` an
         told += f" · ⟲ {token.retuned}" if token.retuned else ""
         content = Content.assemble((name, "bold"), f" id {token.id} · {where} · {told} · lens {self.view.lens}")
         self.query_one("#ribbon-token", LiveText).show(content)
-
-    def _tell_lens(self) -> None:
-        if self._shown is not None:
-            self.show_token(self._shown)
 
 
 def _share(probability: float) -> str:

@@ -96,8 +96,8 @@ Type a number or press up and down; a value out of range is refused at the field
 same seed with the same settings writes the same text; an empty seed takes a new one each run.
 """
 
-    params: reactive[SamplingParams] = reactive(SamplingParams, init=False)
-    fixed_seed: reactive[int | None] = reactive(None)
+    params: reactive[SamplingParams] = reactive(SamplingParams, init=False, repaint=False)
+    fixed_seed: reactive[int | None] = reactive(None, repaint=False)
     """The seed typed in; None takes a new one each run."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's own name
