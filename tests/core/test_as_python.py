@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import io
 import os
 import re
 import subprocess
@@ -18,7 +20,7 @@ from core.as_python import as_python
 from core.engine import Engine
 from core.protocol import Event, Generate, RunStarted, SequenceDone, TokenGenerated
 from core.records import ModelInfo, StepRecord
-from core.sampling_params import SamplingParams
+from core.sampling_params import SamplingParams, ScheduledParams
 
 PROMPT = 'Once upon a "time", 한국'
 INFO = ModelInfo("gpt2", "cache", "/models/gpt2", "GPT2LMHeadModel", 10, 64, 50257, "cpu", "float32", 0.1)
@@ -34,10 +36,15 @@ class Run:
     ends: list[SequenceDone]
 
 
-def engine_run(model: str, params: SamplingParams, prompt_ids: tuple[int, ...] = ()) -> Run:
+def engine_run(
+    model: str,
+    params: SamplingParams,
+    prompt_ids: tuple[int, ...] = (),
+    schedule: tuple[ScheduledParams, ...] = (),
+) -> Run:
     """Run the engine in this process."""
     events: list[Event] = []
-    request = Generate(1, model, PROMPT, params, prompt_ids=prompt_ids)
+    request = Generate(1, model, PROMPT, params, prompt_ids=prompt_ids, schedule=schedule)
     Engine(events.append).handle(request, lambda: False, lambda: None)
     started = next(event for event in events if isinstance(event, RunStarted))
     steps = [event.step for event in events if isinstance(event, TokenGenerated)]
@@ -58,6 +65,14 @@ def python_run(script: str, folder: Path) -> list[str]:
     )
     assert finished.returncode == 0, finished.stderr
     return finished.stdout.split("\n")[:-1]
+
+
+def run_here(script: str) -> list[str]:
+    """Run a script in this process, which has transformers already; its lines."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(script, "script.py", "exec"), {})
+    return printed.getvalue().split("\n")[:-1]
 
 
 def as_decoded(text: str) -> str:
@@ -111,6 +126,32 @@ def test_the_script_writes_the_greedy_text_and_prints_the_recorded_candidates(
                 assert float(row[2]) == pytest.approx(candidate.prob, abs=1e-5)
 
 
+def test_settings_changed_on_the_way_change_at_the_same_tokens(gpt2_folder: Path) -> None:
+    model = str(gpt2_folder)
+    plain = engine_run(model, GREEDY)
+    stop = plain.steps[2].text  # of the last token under the settings that look for it
+    schedules = [
+        (ScheduledParams(3, GREEDY.changed(repetition_penalty=1.9)), ScheduledParams(7, GREEDY)),
+        (ScheduledParams(2, GREEDY.changed(no_repeat_ngram_size=1, max_new_tokens=5)),),
+        (ScheduledParams(4, GREEDY.changed(max_new_tokens=2)),),
+        (ScheduledParams(4, GREEDY.changed(max_length=19)),),
+        (ScheduledParams(1, GREEDY.changed(stop_strings=(stop,))), ScheduledParams(3, GREEDY)),
+    ]
+    runs = [engine_run(model, GREEDY, schedule=schedule) for schedule in schedules]
+    assert len({run.ends[0].text for run in [plain, *runs]}) == 6
+    scripts = [
+        as_python(run.started.info, PROMPT, GREEDY, (), [(one.index, one.params) for one in schedule])
+        for run, schedule in zip(runs, schedules, strict=True)
+    ]
+    assert scripts[0].startswith("# Settings were changed at new token 4: repetition_penalty 1 → 1.9.\n# Settings")
+    params = SamplingParams(max_new_tokens=6, num_return_sequences=2, seed=2)
+    drawn = as_python(runs[0].started.info, PROMPT, params, (), [(2, params.changed(temperature=1.9, top_k=0))])
+    printed = parts(run_here('print("-----")\n'.join([*scripts, drawn])))
+    for run, (lines, _) in zip(runs, printed[:-1], strict=True):
+        assert "\n".join(lines) == as_decoded(PROMPT + run.ends[0].text)
+    assert "\n".join(printed[-1][0]).count(PROMPT) == 2
+
+
 def test_a_drawn_run_s_script_runs_with_every_setting_on(gpt2_folder: Path, tmp_path: Path) -> None:
     params = SamplingParams(
         max_new_tokens=5, temperature=1.3, top_k=40, top_p=0.9, min_p=0.01, typical_p=0.8, repetition_penalty=1.1,
@@ -154,12 +195,13 @@ def test_no_text_of_the_user_s_can_break_out_of_its_quotes(
     prompt: str, stops: list[str], name: str, with_ids: bool
 ) -> None:
     params = SamplingParams(stop_strings=tuple(stops))
-    script = as_python(replace(INFO, name=name), prompt, params, (1, 2) if with_ids else ())
+    retunes = [(1, params.changed(seed=5))] * with_ids
+    script = as_python(replace(INFO, name=name), prompt, params, (1, 2) if with_ids else (), retunes)
     tree = ast.parse(script)
     constants = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
     assert {name, *stops} <= constants
     assert with_ids or prompt in constants
-    plain = as_python(
-        replace(INFO, name="n"), "p", SamplingParams(stop_strings=tuple("s" for _ in stops)), (1, 2) if with_ids else ()
-    )
+    plain_params = SamplingParams(stop_strings=tuple("s" for _ in stops))
+    plain_retunes = [(1, plain_params.changed(seed=5))] * with_ids
+    plain = as_python(replace(INFO, name="n"), "p", plain_params, (1, 2) if with_ids else (), plain_retunes)
     assert [type(node) for node in ast.walk(tree)] == [type(node) for node in ast.walk(ast.parse(plain))]
