@@ -79,6 +79,11 @@ def title_of(prompt: str) -> str:
     return words if len(words) <= TITLE_LENGTH else words[: TITLE_LENGTH - 1] + "…"
 
 
+def header_line(header: Header) -> dict[str, Any]:
+    """The object of a file's first line."""
+    return {"type": "conversation", "version": VERSION, **asdict(header)}
+
+
 def run_line(event: RunStarted, place: Place) -> dict[str, Any]:
     """The beginning of a run as the object of its line."""
     line = event_line(event) or {}
@@ -167,7 +172,7 @@ class ConversationFile:
         file = cls(path, os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600))
         _lock(file._descriptor)
         header = Header(name, title, now.isoformat(timespec="seconds"))
-        file.append({"type": "conversation", "version": VERSION, **asdict(header)})
+        file.append(header_line(header))
         if file.problem:
             file.close()
             path.unlink(missing_ok=True)

@@ -71,14 +71,14 @@ def branch_tree(kept: Sequence[KeptRun], run: int) -> list[Node]:
         run: index of one of them.
     """
     members = tree_members(kept, run)
-    return list(_grow(kept, [place for place in members if _parent(kept, place) < 0], "", top=True))
+    return list(_grow(kept, [place for place in members if parent_of(kept, place) < 0], "", top=True))
 
 
 def tree_members(kept: Sequence[KeptRun], run: int) -> list[int]:
     """The indices of all runs of a run's tree; what was recorded of them is not looked at."""
     roots: list[int] = []
     for place in range(len(kept)):
-        parent = _parent(kept, place)
+        parent = parent_of(kept, place)
         roots.append(place if parent < 0 else roots[parent])
     prompt = kept[roots[run]].prompt
     return [place for place, root in enumerate(roots) if kept[root].prompt == prompt]
@@ -102,7 +102,30 @@ def differing(ids: Sequence[int], others: Sequence[int]) -> tuple[list[bool], li
     return *flags, shared
 
 
-def _parent(kept: Sequence[KeptRun], place: int) -> int:
+def reading_order(kept: Sequence[KeptRun]) -> list[tuple[int, int]]:
+    """Every run where a reader expects it: after a run what leaves it, then what writes on after it.
+
+    Args:
+        kept: all runs; a parent comes before its children. Those with children must have their tokens.
+
+    Returns:
+        The index of each run, and how many roads it is away from its prompt; writing on is the same road.
+    """
+    children: dict[int, list[int]] = {}
+    for place in range(len(kept)):
+        children.setdefault(parent_of(kept, place), []).append(place)
+    order: list[tuple[int, int]] = []
+    waiting = [(root, 0) for root in reversed(children.get(-1, []))]
+    while waiting:
+        place, depth = waiting.pop()
+        order.append((place, depth))
+        nexts = [(child, depth if writes_on(kept, child) else depth + 1) for child in children.get(place, ())]
+        waiting += sorted(nexts, key=lambda one: (one[1], -one[0]))  # the last one is read first
+    return order
+
+
+def parent_of(kept: Sequence[KeptRun], place: int) -> int:
+    """The run that one leaves or writes on after; −1 where there is none."""
     parent = kept[place].parent
     return parent if parent < place else -1
 
@@ -134,22 +157,23 @@ def _path(kept: Sequence[KeptRun], place: int, sequence: int) -> tuple[PathToken
     """All tokens of a sequence after the prompt of its tree."""
     run = kept[place]
     own = tuple(PathToken(step.id, step.text, step.logprob) for step in run.steps[sequence])
-    if _parent(kept, place) < 0:
+    if parent_of(kept, place) < 0:
         return own
     before = _path(kept, run.parent, run.parent_sequence)
-    if _writes_on(kept, place):
+    if writes_on(kept, place):
         return before + own
     shared = len(before) - len(kept[run.parent].steps[run.parent_sequence]) + run.branch_at
-    return (*(before[:shared] if run.branch_at >= 0 else ()), _taken(kept, place), *own)
+    return (*(before[:shared] if run.branch_at >= 0 else ()), taken_token(kept, place), *own)
 
 
-def _writes_on(kept: Sequence[KeptRun], place: int) -> bool:
+def writes_on(kept: Sequence[KeptRun], place: int) -> bool:
+    """Whether a run with a parent goes on after its last token, instead of leaving it."""
     run = kept[place]
     return run.taken is None and run.branch_at >= len(kept[run.parent].steps[run.parent_sequence])
 
 
-def _taken(kept: Sequence[KeptRun], place: int) -> PathToken:
-    """The token a run went on with, as far as it is known."""
+def taken_token(kept: Sequence[KeptRun], place: int) -> PathToken:
+    """The token a run that leaves another went on with, as far as it is known."""
     run = kept[place]
     id_ = run.taken.id if run.taken is not None else run.prompt_ids[-1]
     steps = kept[run.parent].steps[run.parent_sequence]
@@ -162,12 +186,12 @@ def _taken(kept: Sequence[KeptRun], place: int) -> PathToken:
 
 def _departure(kept: Sequence[KeptRun], place: int) -> str:
     """Where a run left its parent, in a few words."""
-    if _parent(kept, place) < 0:
+    if parent_of(kept, place) < 0:
         return ""
     run = kept[place]
-    if _writes_on(kept, place):
+    if writes_on(kept, place):
         return "writes on"
-    new = token_label(_taken(kept, place).text)
+    new = token_label(taken_token(kept, place).text)
     if run.branch_at < 0:
         return f"prompt {run.branch_at}: → {new}"
     return (

@@ -8,7 +8,7 @@ from dataclasses import fields
 
 from core.codec import to_json
 from core.protocol import Retuned, RunStarted, SequenceDone, TokenGenerated
-from core.records import StepRecord, describe_precision
+from core.records import ModelInfo, StepRecord, describe_precision
 from core.run_log import event_line
 from core.sampling_params import SamplingParams
 from core.text import visible
@@ -40,24 +40,28 @@ def markdown(run: KeptRun, number: int) -> str:
         run: the run.
         number: how the heading calls it.
     """
-    info = run.info
     parts = [
         f"# nlp-tui, run {number}",
-        f"Model: {_code(info.name)} ({info.source}) on {info.device}, {describe_precision(info)}",
+        model_line(run.info),
         "## Prompt",
-        _block(run.prompt),
+        block(run.prompt),
         "## Settings",
-        _settings(run.params),
+        settings_list(run.params),
     ]
     for index, params in run.retunes:
-        parts += [f"From new token {index + 1} on:", _settings(params)]
+        parts += [f"From new token {index + 1} on:", settings_list(params)]
     several = len(run.steps) > 1
     for sequence, steps in enumerate(run.steps):
         name = f" {sequence + 1}" if several else ""
-        parts += [f"## Output{name}", _block(output_text(run, sequence))]
-        parts += [numbers for numbers in (_numbers(run, sequence),) if numbers]
+        parts += [f"## Output{name}", block(output_text(run, sequence))]
+        parts += [numbers for numbers in (numbers_list(run, sequence),) if numbers]
         parts += [f"## Tokens{name}", _table(steps)]
     return "\n\n".join(parts) + "\n"
+
+
+def model_line(info: ModelInfo) -> str:
+    """Which model wrote, where and how."""
+    return f"Model: {code(info.name)} ({info.source}) on {info.device}, {describe_precision(info)}"
 
 
 def json_lines(run: KeptRun) -> str:
@@ -82,16 +86,16 @@ def events(run: KeptRun) -> Iterator[RunStarted | TokenGenerated | Retuned | Seq
     yield from ends.values()  # of sequences without a token
 
 
-def _settings(params: SamplingParams) -> str:
+def settings_list(params: SamplingParams) -> str:
     """The settings as a list: those that differ from the defaults, and the seed."""
     defaults = SamplingParams()
     names = [one.name for one in fields(SamplingParams)]
     told = {name: getattr(params, name) for name in names if getattr(params, name) != getattr(defaults, name)}
     rest = "" if len(told) == len(names) else "\n- everything else: the defaults of nlp-tui"
-    return "\n".join(f"- {name}: {_code(repr(value))}" for name, value in {**told, "seed": params.seed}.items()) + rest
+    return "\n".join(f"- {name}: {code(repr(value))}" for name, value in {**told, "seed": params.seed}.items()) + rest
 
 
-def _numbers(run: KeptRun, sequence: int) -> str:
+def numbers_list(run: KeptRun, sequence: int) -> str:
     """The numbers of a sequence as a list; empty where nothing came."""
     steps = run.steps[sequence]
     ends = [end for end in run.ends if end.sequence == sequence]
@@ -105,12 +109,12 @@ def _numbers(run: KeptRun, sequence: int) -> str:
 def _table(steps: list[StepRecord]) -> str:
     rows = ["| # | token | id | prob | rank | entropy, bits |", "|--:|---|--:|--:|--:|--:|"]
     for step in steps:
-        token = _code(step.text.replace(" ", "·").replace("\n", "↵") or "∅").replace("|", "\\|")
+        token = code(step.text.replace(" ", "·").replace("\n", "↵") or "∅").replace("|", "\\|")
         rows.append(f"| {step.index + 1} | {token} | {step.id} | {step.prob:.4g} | {step.rank} | {step.entropy:.2f} |")
     return "\n".join(rows)
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
     """A text as a code span, whatever it holds."""
     shown = visible(text)
     fence = "`" * (_longest_backticks(shown) + 1)
@@ -118,7 +122,7 @@ def _code(text: str) -> str:
     return f"{fence}{space}{shown}{space}{fence}"
 
 
-def _block(text: str) -> str:
+def block(text: str) -> str:
     """A text as a fenced block, whatever it holds."""
     shown = visible(text, layout=True)
     fence = "`" * max(3, _longest_backticks(shown) + 1)

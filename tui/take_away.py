@@ -6,7 +6,7 @@ The run is the one under the X-ray while that is open, else the newest.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, assert_never
@@ -20,7 +20,8 @@ from core.text import visible
 from tui.branch_tree import Node, branch_tree, tree_members
 from tui.branches import BranchesDialog
 from tui.clipboard import copy
-from tui.export_dialog import ExportDialog, Format
+from tui.conversation_texts import conversation_json_lines, conversation_markdown
+from tui.export_dialog import ExportDialog, Format, Scope
 from tui.run_texts import json_lines, markdown, output_text, token_table
 from tui.runs import KeptRun
 from tui.turn import Turn
@@ -52,24 +53,47 @@ def take(screen: MainScreen, thing: Thing) -> None:
 
 
 def export(screen: MainScreen) -> None:
-    """Ask for a file, and write the run or a picture of the screen into it."""
+    """Ask for a file, and write a run, the whole conversation or a picture of the screen into it."""
     picture = screen.app.export_screenshot(title="nlp-tui")  # before the dialog lies over it
-    contents: dict[Format, Callable[[], str]] = {Format.SVG: lambda: picture}
-    stem = "nlp-tui"
-    if screen.runs.kept:
-        run, _ = current_run(screen)
-        number = screen.runs.kept.index(run) + 1
-        stem = f"nlp-tui-run-{number}"
-        contents = {
-            Format.MARKDOWN: lambda: markdown(run, number),
-            Format.JSON_LINES: lambda: json_lines(run),
-        } | contents
+    svg: dict[Format, Callable[[], str]] = {Format.SVG: lambda: picture}
+    kept = screen.runs.kept
+    if kept:
+        runs = [_scope_of(screen, run, number, svg) for number, run in enumerate(kept, start=1)]
+        dialog = ExportDialog(runs, kept.index(current_run(screen)[0]), _whole(screen))
+    else:
+        dialog = ExportDialog([Scope("the screen", "nlp-tui", svg)])
 
     def tell(written: str | None) -> None:
         if written:
             screen.notify(written, markup=False)
 
-    screen.app.push_screen(ExportDialog(contents, stem), tell)
+    screen.app.push_screen(dialog, tell)
+
+
+def _scope_of(screen: MainScreen, run: KeptRun, number: int, svg: Mapping[Format, Callable[[], str]]) -> Scope:
+    """One run as what can be written of it."""
+    contents: dict[Format, Callable[[], str]] = {
+        Format.MARKDOWN: lambda: markdown(run, number),
+        Format.JSON_LINES: lambda: json_lines(run),
+    }
+    count = len(screen.runs.kept)
+    name = "this run" if count == 1 else f"run {number} of {count:,}"
+    return Scope(name, f"nlp-tui-run-{number}", {**contents, **svg}, lambda: screen.conversations.fill(run))
+
+
+def _whole(screen: MainScreen) -> Scope:
+    """The conversation as what can be written of it."""
+    kept = tuple(screen.runs.kept)
+
+    def fill() -> None:
+        for run in kept:
+            screen.conversations.fill(run)
+
+    contents: dict[Format, Callable[[], str]] = {
+        Format.MARKDOWN: lambda: conversation_markdown(kept),
+        Format.JSON_LINES: lambda: conversation_json_lines(kept),
+    }
+    return Scope("whole conversation", "nlp-tui-conversation", contents, fill)
 
 
 def show_branches(screen: MainScreen) -> None:
@@ -110,7 +134,7 @@ def commands(screen: MainScreen) -> Iterator[tuple[str, str, Callable[[], object
         yield f"Copy: {thing}", note, partial(take, screen, thing)
     yield "Copy as Python", "The run as a short transformers script", partial(take, screen, Thing.PYTHON)
     yield "Copy as command", "The run as nlp-tui generate …", partial(take, screen, Thing.COMMAND)
-    yield "Export…", "Markdown, JSON Lines for replay, or an SVG picture", partial(export, screen)
+    yield "Export…", "A run or the whole conversation: Markdown, JSON Lines for replay, SVG", partial(export, screen)
     yield (
         "Branches…",
         "The runs of this prompt as a tree, two side by side (b in the X-ray)",
@@ -187,9 +211,10 @@ async def _find(screen: MainScreen, thing: Thing) -> tuple[str, str]:
         case Thing.PYTHON | Thing.COMMAND:
             run, _ = current_run(screen)
             same_ids = await asyncio.to_thread(_splits_the_same, run)
-            note = " Settings changed on the way are left out." if run.retunes else ""
             if thing is Thing.PYTHON:
-                return as_python(run.info, run.prompt, run.params, () if same_ids else run.prompt_ids), note
+                ids = () if same_ids else run.prompt_ids
+                return as_python(run.info, run.prompt, run.params, ids, run.retunes), ""
+            note = " Settings changed on the way are left out." if run.retunes else ""
             if not same_ids:
                 note += " The run read exact tokens; the command splits the text anew."
             return _command(screen, run), note

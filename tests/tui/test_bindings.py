@@ -119,9 +119,10 @@ async def list_conversations(running: Running) -> None:
 
 async def export(running: Running) -> None:
     """Open the dialog that exports."""
-    from tui.export_dialog import ExportDialog, Format
+    from tui.export_dialog import ExportDialog, Format, Scope
 
-    await open_screen(lambda _: ExportDialog({one: lambda: "" for one in Format}, "name"), running)
+    scopes = [Scope(name, name, {one: lambda: "" for one in Format}) for name in ("run 1", "run 2", "all")]
+    await open_screen(lambda _: ExportDialog(scopes[:2], 0, scopes[2]), running)
 
 
 async def show_map(running: Running) -> None:

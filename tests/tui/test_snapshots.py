@@ -136,6 +136,7 @@ def test_the_dialogs_over_the_screen(
         field = pilot.app.screen.query_one(Input)
         field.cursor_blink = False
         field.value = name
+        field.action_end()
         await pilot.press("enter")
 
     async def show_export(pilot: Pilot[None]) -> None:

@@ -44,7 +44,7 @@ up. **F9** shows one token by token, `,` and `.` go to the next. **ctrl+n** writ
 A line under each turn says why it ended: *eos* (the model chose its end token), *length* (max_new_tokens), a stop \
 string, the context limit, or you. Settings that change while it writes act from the next token; ⟲ marks where.
 
-**y** copies the last output; ctrl+p has more to copy, and an export.
+**y** copies the last output; ctrl+p has more to copy, and *Export…*: one run, or all of them with their branches.
 
 Everything is saved as it is written, and the last conversation is there again at the next start. **ctrl+l** lists, \
 searches and deletes conversations, **ctrl+t** begins a new one; **Home** brings turns that are not shown yet.
