@@ -273,7 +273,13 @@ class MainScreen(Screen[None]):
     def _use_params(self, event: SamplingPane.ParamsChanged) -> None:
         event.stop()
         self.runs.retune(event.params)
+        self.candidates.settings = event.params
         self._live_candidates.use_params()
+
+    @on(CandidateList.KnobTurned)
+    def _turn_knob(self, event: CandidateList.KnobTurned) -> None:
+        event.stop()
+        self.sampling.turn(event.name, event.steps)
 
     @on(ConversationPane.OlderWanted)
     async def _show_older(self, event: ConversationPane.OlderWanted) -> None:

@@ -21,10 +21,11 @@ from textual.strip import Strip
 from textual.widgets import Input, Static
 
 from core.records import Candidate, CandidateTable
-from core.sampling_params import SamplingParams, inert_reason
+from core.sampling_params import SamplingParams
 from core.text import visible
 from tui.candidate_columns import Columns
 from tui.fields import Field
+from tui.sampler_line import KNOBS, knob_text, sampler_order
 
 WINDOW = 100
 """How many rows are asked for at once."""
@@ -32,26 +33,6 @@ WINDOW = 100
 _TITLE = "Candidates · F7"
 _MARKS = str.maketrans({"·": " ", "↵": "\n", "⇥": "\t"})
 """What the table shows blanks as, so that a token can be looked for as it is seen."""
-
-
-def sampler_order(params: SamplingParams) -> str:
-    """The samplers that act, in the order in which they do."""
-    drawing = not inert_reason("top_p", params)
-    active = (
-        (params.repetition_penalty != 1, f"penalty {params.repetition_penalty:g}"),
-        (params.no_repeat_ngram_size, f"no_repeat {params.no_repeat_ngram_size}"),
-        (drawing and params.temperature != 1, f"temperature {params.temperature:g}"),
-        (drawing and bool(params.top_k), f"top_k {params.top_k}"),
-        (drawing and params.top_p < 1, f"top_p {params.top_p:g}"),
-        (drawing and bool(params.min_p), f"min_p {params.min_p:g}"),
-        (drawing and params.typical_p < 1, f"typical_p {params.typical_p:g}"),
-    )
-    names = [name for is_on, name in active if is_on]
-    if params.num_beams > 1:
-        names.append(f"{params.num_beams} beams: the likeliest texts; temperature and cuts do nothing")
-    elif params.greedy:
-        names.append("greedy: the likeliest token, always; temperature and cuts do nothing")
-    return " → ".join(names) or "nothing is cut: the model's own distribution"
 
 
 class CandidateList(ScrollView, can_focus=True):
@@ -74,6 +55,13 @@ class CandidateList(ScrollView, can_focus=True):
             super().__init__()
             self.candidate = candidate
 
+    class KnobTurned(Message):
+        """The user wants more or less of a setting."""
+
+        def __init__(self, name: str, steps: int) -> None:
+            super().__init__()
+            self.name, self.steps = name, steps
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "move(-1)", "Better", show=False),
         Binding("down", "move(1)", "Worse", show=False),
@@ -82,6 +70,11 @@ class CandidateList(ScrollView, can_focus=True):
         Binding("home", "move(-1000000)", "Best", show=False),
         Binding("end", "move(1000000)", "Worst", show=False),
         Binding("enter", "branch", "Take it", tooltip="Go on with this token instead"),
+        Binding("minus", "turn(-1)", "Turn", key_display="-+", tooltip="Less of the setting in ‹ ›; + more"),
+        Binding("plus", "turn(1)", "More", show=False),
+        Binding("equals_sign", "turn(1)", "More", show=False),
+        Binding("left_square_bracket", "pick(-1)", "Knob", key_display="[]", tooltip="Another setting to turn"),
+        Binding("right_square_bracket", "pick(1)", "Next knob", show=False),
         Binding("y", "app.take('candidate')", "Copy", tooltip="Copy this entry's text"),
         Binding("slash", "search", "Search", tooltip="Look for a token by its text or #id"),
     ]
@@ -95,6 +88,8 @@ class CandidateList(ScrollView, can_focus=True):
     }
 
     cursor = reactive(0)
+    knob = reactive("temperature", repaint=False)
+    """Which of `KNOBS` the keys turn."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's own name
         super().__init__(id=id)
@@ -156,6 +151,15 @@ class CandidateList(ScrollView, can_focus=True):
         if self.at_cursor is not None:
             self.post_message(self.BranchRequested(self.at_cursor))
 
+    def action_turn(self, steps: int) -> None:
+        """Ask for more or less of the setting that is picked."""
+        self.post_message(self.KnobTurned(self.knob, steps))
+
+    def action_pick(self, steps: int) -> None:
+        """Pick a neighbouring setting to turn."""
+        names = list(KNOBS)
+        self.knob = names[(names.index(self.knob) + steps) % len(names)]
+
     def action_search(self) -> None:
         """Go to the search."""
         self.post_message(self.SearchRequested())
@@ -204,8 +208,9 @@ class CandidatesPane(Vertical):
 
 At every step the model gives each of its 50,257 tokens a probability, and the samplers decide which of them may be \
 drawn and how likely. `model` is the model's own softmax, `final` what is left after the samplers, renormalised: 0 for \
-a token that was cut, with the rule that cut it. Change a knob in Sampling (F4) and the table follows at once, with no \
-forward pass; ▓ is what a bar gained and ▒ what it lost.
+a token that was cut, with the rule that cut it. **-** and **+** turn the setting in ‹ ›, **[** and **]** pick another \
+(Sampling, F4, has them all), and the table follows at once, with no forward pass; ▓ is what a bar gained and ▒ what \
+it lost.
 
 Type to follow the prompt; in the X-ray (F9) the table is that of the token under the cursor, and ▶ marks the one that \
 was drawn. Arrow keys walk all entries, **Enter** goes on with the one under the cursor (a branch), **y** copies its \
@@ -215,11 +220,16 @@ text. **/** goes to the search, which takes text, as it is or as the table shows
     search = query_one("#candidate-search", Input)
     rows = query_one(CandidateList)
 
+    settings: reactive[SamplingParams] = reactive(SamplingParams, init=False, repaint=False)
+    """Those of now, which the knob turns, said with the table that follows; it may be made with others."""
+
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's own name
         super().__init__(id=id)
         self.border_title = _TITLE
-        self.border_subtitle = "Enter takes one · / searches"
+        self.border_subtitle = "-+ turn ‹ › · [] another · Enter takes one · / searches"
         self._heading = ""
+        self._params: SamplingParams | None = None
+        """Those that the table was made with; None before there is one."""
 
     def compose(self) -> ComposeResult:
         """The search over the table."""
@@ -228,6 +238,10 @@ text. **/** goes to the search, which takes text, as it is or as the table shows
         yield Static("", id="candidate-heading")
         yield CandidateList()
         yield Static("", id="candidate-summary")
+
+    def on_mount(self) -> None:
+        """Name the knob that is picked."""
+        self.watch(self.rows, "knob", self._name_samplers, init=False)
 
     def on_resize(self) -> None:
         """Name the columns where they stand now."""
@@ -262,7 +276,8 @@ text. **/** goes to the search, which takes text, as it is or as the table shows
         self.rows.chosen_id = chosen_id
         self.rows.show(table, fresh=fresh, same_context=same_context)
         self.call_after_refresh(self._name_columns)  # the scrollbar may have come or gone
-        self._say("order", sampler_order(params))
+        self._params = params
+        self._name_samplers()
         found = f"{table.matches:,} found · " if self.search.value else ""
         summary = f"{found}{table.kept:,} kept with {table.kept_mass:.1%} of the model's mass"
         summary += f" · entropy {table.entropy:.2f} bits"
@@ -275,9 +290,20 @@ text. **/** goes to the search, which takes text, as it is or as the table shows
         """Say something in place of the summary."""
         self._say("summary", text)
 
+    def _name_samplers(self) -> None:
+        """Say in which order the samplers act, and which setting the keys turn."""
+        if self._params is not None:
+            before, knob, after = sampler_order(self._params, knob_text(self.rows.knob, self.settings))
+            order = Content.assemble((before, "$text-muted"), (knob, "bold"), (after, "$text-muted"))
+            self._show("order", order)
+
     def _say(self, line: str, text: str) -> None:
-        """Show a text in the line over or under the table, unless it is there already."""
-        static, content = self.query_one(f"#candidate-{line}", Static), Content.styled(visible(text), "$text-muted")
+        """Show a text in the line over or under the table."""
+        self._show(line, Content.styled(visible(text), "$text-muted"))
+
+    def _show(self, line: str, content: Content) -> None:
+        """Fill one of these lines, unless that is there already."""
+        static = self.query_one(f"#candidate-{line}", Static)
         if content != static.content:
             static.update(content, layout=False)
 

@@ -145,6 +145,13 @@ same seed with the same settings writes the same text; an empty seed takes a new
                 self._set_error(field, "")
         self.post_message(self.ParamsChanged(self.params))
 
+    def turn(self, name: str, steps: int) -> None:
+        """Change a setting by steps, as the keys in its field do; from its last good value where that holds none."""
+        field = self.query_one(f"#setting-{name}", SettingInput)
+        if field.has_class("-error"):
+            field.value = f"{getattr(self.params, name):g}"
+        field.action_step(steps)
+
     def action_next_preset(self) -> None:
         """Go to the next preset."""
         names = list(PRESETS)
