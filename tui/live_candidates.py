@@ -13,6 +13,7 @@ from core.records import Candidate
 from core.sampling_params import SamplingParams
 from tui.panes.candidates import WINDOW
 from tui.runs import NO_DEPARTURE, Departure
+from tui.shared_frame import SharedFrame
 
 if TYPE_CHECKING:
     from tui.screen import MainScreen
@@ -40,6 +41,7 @@ class LiveCandidates:
     def __init__(self, screen: MainScreen, engine: Engine) -> None:
         self._screen = screen
         self._engine = engine
+        self._frame = SharedFrame()
         self._subject = Subject()
         self._search = ""
         self._fixed_params: SamplingParams | None = None
@@ -103,6 +105,8 @@ class LiveCandidates:
     def _ask(self, *, offset: int = 0, fresh: bool = False, same_context: bool = False, pause_s: float = 0.0) -> None:
         if not self._screen.candidates.display or self._screen.status.model is None:
             return
+        if same_context:  # needs no forward pass: the answer is there before the knob is painted
+            self._frame.hold(self._screen.app)
         group = "candidates" if fresh else f"candidates-{offset}"
         self._screen.run_worker(
             self._answer(self._subject, offset, fresh, same_context, pause_s),
@@ -145,3 +149,4 @@ class LiveCandidates:
                     )
         except EngineError as error:
             screen.candidates.show_note(str(error))
+        self._frame.release()

@@ -18,6 +18,7 @@ from core.client import Engine, Reply
 from core.errors import EngineError, EngineStoppedError
 from core.protocol import Load, Loaded, Progress
 from core.records import ModelInfo
+from core.sampling_params import SamplingParams
 from tui.comparing import Comparing
 from tui.conversations import Conversations
 from tui.dialogs import HelpDialog
@@ -132,6 +133,7 @@ class MainScreen(Screen[None]):
     async def on_mount(self) -> None:
         """Start the engine before the first frame; everything slow comes after it."""
         self.prompt.focus()
+        self.watch(self.sampling, "params", self._use_params, init=False)
         self.status.wanted_model = self.target.model
         self.load_model()
         self.call_after_refresh(self._live_tokens.begin, self.target.model)
@@ -269,13 +271,6 @@ class MainScreen(Screen[None]):
         self.prompt.select_all()
         self.runs.start(event.text)
 
-    @on(SamplingPane.ParamsChanged)
-    def _use_params(self, event: SamplingPane.ParamsChanged) -> None:
-        event.stop()
-        self.runs.retune(event.params)
-        self.candidates.settings = event.params
-        self._live_candidates.use_params()
-
     @on(CandidateList.KnobTurned)
     def _turn_knob(self, event: CandidateList.KnobTurned) -> None:
         event.stop()
@@ -330,6 +325,11 @@ class MainScreen(Screen[None]):
             self.say_failure(error)
             if isinstance(error, EngineStoppedError):
                 self.restart_engine()
+
+    def _use_params(self, params: SamplingParams) -> None:
+        self.runs.retune(params)
+        self.candidates.settings = params
+        self._live_candidates.use_params()
 
     # -- helpers ------------------------------------------------------------------------------------------------------
 

@@ -112,11 +112,11 @@ async def test_up_and_down_change_a_setting_in_place(launch: Launch) -> None:
 async def test_presets_set_the_samplers_and_leave_the_rest(launch: Launch) -> None:
     async with launch() as running:
         sampling = running.screen.sampling
-        sampling.query_one("#setting-max_new_tokens", Input).value = "7"
-        await running.until(lambda: sampling.params.max_new_tokens == 7)
+        sampling.query_one("#setting-max_new_tokens", Input).value = "1234567"
+        await running.until(lambda: sampling.params.max_new_tokens == 1_234_567)
         await running.pilot.click("#preset-creative")
         await running.until(lambda: sampling.params.temperature == PRESETS["creative"].temperature)
-        assert sampling.params.max_new_tokens == 7
+        assert sampling.params.max_new_tokens == 1_234_567
         assert sampling.query_one("#setting-temperature", Input).value == "1.2"
         await running.pilot.click("#preset-greedy")
         await running.until(lambda: sampling.params.greedy)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 from textual.strip import Strip
 from textual.widget import Widget
+from textual.widgets import Input
 
+from core.protocol import Event, Inspect, Work
 from core.sampling_params import SamplingParams
 from tests.tui import test_candidates, test_xray
 from tests.tui.conftest import Launch, Running
+from tui import shared_frame
 from tui.panes.candidates import CandidateList, CandidatesPane
 from tui.panes.sampling import SamplingPane
 from tui.ribbon import RibbonToken, RibbonView
@@ -24,6 +27,20 @@ def painted(monkeypatch: pytest.MonkeyPatch, kind: type[Widget]) -> list[int]:
 
     monkeypatch.setattr(kind, "render_line", note)
     return rows
+
+
+def frames(monkeypatch: pytest.MonkeyPatch, running: Running) -> list[tuple[str, str]]:
+    """A list that grows by each frame: the temperature as written and as the table's samplers have it."""
+    seen = list[tuple[str, str]]()
+    setting = running.screen.sampling.query_one("#setting-temperature", Input)
+    order = running.screen.candidates.query_one("#candidate-order")
+
+    def note() -> None:
+        seen.append((f"temperature {setting.value}", str(order.render()).partition(" →")[0].strip("‹›")))
+
+    monkeypatch.setattr(running.app, "post_display_hook", note)
+    setting.focus()
+    return seen
 
 
 def show_long_run(running: Running) -> None:
@@ -83,3 +100,27 @@ async def test_a_knob_paints_the_table_but_not_the_panes_around_it(
         await running.pilot.pause()
         assert not frames
         assert not settings
+
+
+async def test_a_knob_and_the_table_with_it_are_painted_in_one_frame(
+    launch: Launch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_frame, "PATIENCE_S", 10.0)
+    async with test_candidates.looking(launch) as running:
+        seen = frames(monkeypatch, running)
+        await running.pilot.press("up")
+        await running.until(lambda: seen and seen[-1][1] == "temperature 0.9")
+        assert all(written == used for written, used in seen)
+
+
+async def test_a_knob_is_painted_without_a_table_that_does_not_come(
+    launch: Launch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_answers(request: Work) -> list[Event]:
+        return [] if isinstance(request, Inspect) else test_candidates.script(request)
+
+    async with test_candidates.looking(launch) as running:
+        seen = frames(monkeypatch, running)
+        running.engine.script = without_answers
+        await running.pilot.press("up", "up", "up")
+        await running.until(lambda: seen and seen[-1] == ("temperature 1.1", "temperature 0.8"))

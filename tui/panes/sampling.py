@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar
 
 from textual import on
@@ -9,7 +10,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Grid, Horizontal, VerticalScroll
 from textual.content import Content
-from textual.message import Message
 from textual.reactive import reactive
 from textual.widgets import Button, Checkbox, Input, Label, Static
 
@@ -67,18 +67,11 @@ class SettingInput(Field):
             return
         if span.low_open and value <= span.low:
             return
-        self.value = f"{min(max(value, span.low), span.high):g}"
+        self.value = _written(min(max(value, span.low), span.high))
 
 
 class SamplingPane(VerticalScroll, can_focus=False):
     """Owns the sampling settings of the next run."""
-
-    class ParamsChanged(Message):
-        """The settings have new, valid values."""
-
-        def __init__(self, params: SamplingParams) -> None:
-            super().__init__()
-            self.params = params
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+o", "next_preset", "Next preset", tooltip="greedy, balanced, creative", show=False),
@@ -97,6 +90,7 @@ same seed with the same settings writes the same text; an empty seed takes a new
 """
 
     params: reactive[SamplingParams] = reactive(SamplingParams, init=False, repaint=False)
+    """Always valid. Watched rather than told of: a message would reach the screen after the key's first frame."""
     fixed_seed: reactive[int | None] = reactive(None, repaint=False)
     """The seed typed in; None takes a new one each run."""
 
@@ -120,7 +114,7 @@ same seed with the same settings writes the same text; an empty seed takes a new
         with Grid(id="settings"):
             for name in _STEPS:
                 yield Label(name, id=f"label-{name}")
-                yield SettingInput(name, f"{getattr(self.params, name):g}")
+                yield SettingInput(name, _written(getattr(self.params, name)))
                 yield Label(_HINTS[name], id=f"hint-{name}", classes="hint")
             yield Label("seed", id="label-seed")
             yield Field(placeholder="new", id="setting-seed", compact=True)
@@ -128,6 +122,11 @@ same seed with the same settings writes the same text; an empty seed takes a new
             yield Label("stop_strings")
             yield Field(placeholder="none", id="setting-stop_strings", compact=True)
             yield Label("a | b", classes="hint")
+
+    def on_mount(self) -> None:
+        """Take each field's text within the key press that changes it."""
+        for field in self.query(Field):
+            self.watch(field, "value", partial(self._take, field), init=False)
 
     def use_preset(self, name: str) -> None:
         """Take a preset's samplers; lengths, seed and stop strings stay."""
@@ -138,18 +137,16 @@ same seed with the same settings writes the same text; an empty seed takes a new
             num_beams=now.num_beams,
             stop_strings=now.stop_strings,
         )
-        with self.prevent(Input.Changed, Checkbox.Changed):
+        with self.prevent(Checkbox.Changed):
             self.query_one("#setting-do_sample", Checkbox).value = self.params.do_sample
-            for field in self.query(SettingInput):
-                field.value = f"{getattr(self.params, field.name or ''):g}"
-                self._set_error(field, "")
-        self.post_message(self.ParamsChanged(self.params))
+        for field in self.query(SettingInput):
+            field.value = _written(getattr(self.params, field.name or ""))
 
     def turn(self, name: str, steps: int) -> None:
         """Change a setting by steps, as the keys in its field do; from its last good value where that holds none."""
         field = self.query_one(f"#setting-{name}", SettingInput)
         if field.has_class("-error"):
-            field.value = f"{getattr(self.params, name):g}"
+            field.value = _written(getattr(self.params, name))
         field.action_step(steps)
 
     def action_next_preset(self) -> None:
@@ -181,28 +178,24 @@ same seed with the same settings writes the same text; an empty seed takes a new
         event.stop()
         self._change(do_sample=event.value)
 
-    @on(Input.Changed)
-    def _change_field(self, event: Input.Changed) -> None:
-        event.stop()
-        name = (event.input.id or "").removeprefix("setting-")
+    def _take(self, field: Field) -> None:
+        """Use what a field holds, or say why not."""
+        name = (field.id or "").removeprefix("setting-")
         try:
             match name:
                 case "seed":
-                    self.fixed_seed = _parse_seed(event.value)
+                    self.fixed_seed = _parse_seed(field.value)
                 case "stop_strings":
-                    self._change(stop_strings=_parse_stop_strings(event.value))
+                    self._change(stop_strings=_parse_stop_strings(field.value))
                 case _:
-                    self._change(**{name: _parse_number(name, event.value)})
+                    self._change(**{name: _parse_number(name, field.value)})
         except SettingError as error:
-            self._set_error(event.input, error.message)
+            self._set_error(field, error.message)
         else:
-            self._set_error(event.input, "")
+            self._set_error(field, "")
 
     def _change(self, **values: float | bool | tuple[str, ...]) -> None:
-        changed = self.params.changed(**values)
-        if changed != self.params:
-            self.params = changed
-            self.post_message(self.ParamsChanged(changed))
+        self.params = self.params.changed(**values)
 
     def _active_preset(self) -> str | None:
         samplers = ("do_sample", "temperature", "top_k", "top_p", "min_p", "typical_p", "repetition_penalty")
@@ -229,6 +222,11 @@ same seed with the same settings writes the same text; an empty seed takes a new
         if content != self._told:
             self._told = content
             self.query_one("#sampling-error", Static).update(content)
+
+
+def _written(value: float) -> str:
+    """A number as a field shows it; it reads as the same number."""
+    return f"{value:.12g}"
 
 
 def _parse_number(name: str, text: str) -> float | int:
