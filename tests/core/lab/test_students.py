@@ -99,7 +99,7 @@ def test_half_a_bert_keeps_embeddings_head_and_every_other_layer(teacher: Path) 
     bert.bert.encoder.layer = torch.nn.ModuleList([bert.bert.encoder.layer[layer] for layer in kept])
     ids = torch.arange(1000, 1012)[None]
     with torch.no_grad():
-        assert torch.allclose(half(input_ids=ids).logits, bert(input_ids=ids).logits, atol=1e-5)
+        assert torch.allclose(half(input_ids=ids).logits, bert(input_ids=ids).logits, atol=1e-4)
     assert not {name for name, _ in half.named_parameters() if "token_type" in name or "pooler" in name}
 
 
