@@ -170,6 +170,25 @@ async def test_two_sentences_are_compared_with_enter(launch: Launch) -> None:
         assert (request.first, request.second) == ("I love pizza", "pizza")
 
 
+async def test_panes_that_grow_narrow_keep_whole_what_they_show(launch: Launch) -> None:
+    engine = FakeEngine()
+    engine.script = answer_comparison
+    async with launch(engine=engine) as running:
+        similarity = running.screen.similarity
+        similarity.first.value = similarity.second.value = "A cat"
+        await running.pilot.pause()
+        similarity.action_compare()
+        await running.until(lambda: "similar 75.0%" in text_of(running, "#similarity-answer"))
+        answer = running.screen.query_one("#similarity-answer")
+        lines, width = answer.size.height, answer.size.width
+        hint = running.screen.query_one("#hint-num_return_sequences")
+        assert hint.visible
+        await running.pilot.press("f7")
+        await running.until(lambda: answer.size.width < width and not hint.visible)
+        await running.pilot.pause()
+        assert answer.size.height == lines
+
+
 async def test_f1_explains_the_focused_pane_and_escape_closes_it(launch: Launch) -> None:
     async with launch() as running:
         await running.pilot.press("f5", "f1")

@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Grid, Horizontal, VerticalScroll
 from textual.content import Content
+from textual.events import Resize
 from textual.reactive import reactive
 from textual.widgets import Button, Checkbox, Input, Label, Static
 
@@ -44,6 +45,10 @@ _HINTS = {
     "num_beams": "1 off",
     "seed": "empty: new",
 }
+
+
+NARROW_CELLS, NARROW_HINT_CELLS = 44, 5
+"""A pane of fewer cells than the first has no room for hints of more than the second."""
 
 
 class SettingInput(Field):
@@ -115,10 +120,10 @@ same seed with the same settings writes the same text; an empty seed takes a new
             for name in _STEPS:
                 yield Label(name, id=f"label-{name}")
                 yield SettingInput(name, _written(getattr(self.params, name)))
-                yield Label(_HINTS[name], id=f"hint-{name}", classes="hint")
+                yield Label(_HINTS[name], id=f"hint-{name}", classes=_hint_classes(_HINTS[name]))
             yield Label("seed", id="label-seed")
             yield Field(placeholder="new", id="setting-seed", compact=True)
-            yield Label(_HINTS["seed"], id="hint-seed", classes="hint")
+            yield Label(_HINTS["seed"], id="hint-seed", classes=_hint_classes(_HINTS["seed"]))
             yield Label("stop_strings")
             yield Field(placeholder="none", id="setting-stop_strings", compact=True)
             yield Label("a | b", classes="hint")
@@ -127,6 +132,10 @@ same seed with the same settings writes the same text; an empty seed takes a new
         """Take each field's text within the key press that changes it."""
         for field in self.query(Field):
             self.watch(field, "value", partial(self._take, field), init=False)
+
+    def on_resize(self, event: Resize) -> None:
+        """Leave out what does not fit."""
+        self.set_class(event.size.width < NARROW_CELLS, "-narrow")
 
     def use_preset(self, name: str) -> None:
         """Take a preset's samplers; lengths, seed and stop strings stay."""
@@ -165,7 +174,9 @@ same seed with the same settings writes the same text; an empty seed takes a new
             if reason != self._reasons.get(name, ""):
                 self._reasons[name] = reason
                 self.query_one(f"#label-{name}").set_class(bool(reason), "-inert")
-                self.query_one(f"#hint-{name}", Label).update(reason or hint)
+                label = self.query_one(f"#hint-{name}", Label)
+                label.update(reason or hint)
+                label.set_classes(_hint_classes(reason or hint))
         self._tell()
 
     @on(Button.Pressed)
@@ -222,6 +233,10 @@ same seed with the same settings writes the same text; an empty seed takes a new
         if content != self._told:
             self._told = content
             self.query_one("#sampling-error", Static).update(content)
+
+
+def _hint_classes(text: str) -> str:
+    return "hint -long" if len(text) > NARROW_HINT_CELLS else "hint"
 
 
 def _written(value: float) -> str:

@@ -20,6 +20,8 @@ from core.text import visible
 from tui.fields import Field
 
 BAR_CELLS = 24
+NUMBER_CELLS = 15
+"""Of the per cent beside the bar, with its name."""
 MODEL_CELLS = 20
 """Of the model's name in the frame; of a longer one its end."""
 
@@ -58,6 +60,8 @@ probability. Enter compares; F8 chooses another model, and a sentence encoder gi
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's own name
         super().__init__(id=id)
         self.border_subtitle = "Enter compares"
+        self._answer: Similarity | None = None
+        """The one that is shown."""
 
     def compose(self) -> ComposeResult:
         """Two inputs and the answer."""
@@ -84,12 +88,16 @@ probability. Enter compares; F8 chooses another model, and a sentence encoder gi
 
     def show_note(self, text: str, *, failed: bool = False) -> None:
         """Say something in place of an answer."""
+        self._answer = None
         style = "$text-error" if failed else "$text-muted"
         self.query_one("#similarity-answer", Static).update(Content.styled(visible(text), style))
 
     def show_answer(self, answer: Similarity) -> None:
         """Show a comparison."""
-        filled = round(max(0.0, answer.similar) * BAR_CELLS)
+        self._answer = answer
+        told = self.query_one("#similarity-answer", Static)
+        cells = min(BAR_CELLS, max(0, told.content_size.width - NUMBER_CELLS))
+        filled = round(max(0.0, answer.similar) * cells)
         note = "  cut to the model's positions" if answer.truncated else ""
         shares: list[tuple[str, str] | str] = [
             (f" similar {answer.similar:.1%}\n", "bold"),
@@ -98,11 +106,20 @@ probability. Enter compares; F8 chooses another model, and a sentence encoder gi
         ]
         content = Content.assemble(
             ("█" * filled, "$success"),
-            ("░" * (BAR_CELLS - filled), "$text-muted"),
+            ("░" * (cells - filled), "$text-muted"),
             *([(f" cosine {answer.cosine:.3f}{note}\n", "bold")] if answer.by_cosine else shares),
             (visible(f"{answer.model}: {answer.method}"), "$text-muted"),
         )
-        self.query_one("#similarity-answer", Static).update(content)
+        told.update(content)
+
+    def on_resize(self) -> None:
+        """Fit the bar into the pane."""
+        if self._answer is not None:
+            self.call_after_refresh(self._fit, self._answer)
+
+    def _fit(self, answer: Similarity) -> None:
+        if answer is self._answer:
+            self.show_answer(answer)
 
     @on(Input.Submitted)
     def _submit(self, event: Input.Submitted) -> None:
@@ -112,4 +129,5 @@ probability. Enter compares; F8 chooses another model, and a sentence encoder gi
     @on(Input.Changed)
     def _forget_answer(self, event: Input.Changed) -> None:
         event.stop()
+        self._answer = None
         self.query_one("#similarity-answer", Static).update("")
