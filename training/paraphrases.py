@@ -13,11 +13,11 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from transformers import BertModel, PreTrainedTokenizerBase
+from transformers import BertModel, PreTrainedModel, PreTrainedTokenizerBase
 
 from training.bert_model import mean_pooled
 from training.corpora import Corpus
-from training.glue import HIGHEST_SCORE, Example
+from training.glue import HIGHEST_SCORE, Example, encode_examples
 
 DOCUMENTS_PER_CORPUS = 1_500
 SENTENCES_PER_CORPUS = 3_000
@@ -78,6 +78,29 @@ def neighbour_pairs(
         others = _draw_neighbours(cosines, generator)
         pairs += [from_cosine(sentences[row], sentences[other], float(cosines[other])) for other in others]
     return [pair for pair in pairs if pair.key not in measured_on]
+
+
+@torch.no_grad()
+def judged_pairs(
+    pairs: Sequence[Example], teachers: Sequence[PreTrainedModel], tokenizer: PreTrainedTokenizerBase
+) -> list[Example]:
+    """Label pairs with what classifiers make of them, on average and in both orders, as in distillation.
+
+    Args:
+        pairs: What to judge.
+        teachers: Classifiers of two classes.
+        tokenizer: Their tokenizer.
+    """
+    order = sorted(range(len(pairs)), key=lambda index: sum(map(len, pairs[index].texts)))
+    labels = torch.zeros(len(pairs))
+    for start in range(0, len(order), BATCH_SIZE):
+        places = order[start : start + BATCH_SIZE]
+        batch = [pairs[place] for place in places]
+        inputs = [encode_examples(batch, tokenizer, swap=swap) for swap in (False, True)]
+        with torch.autocast("cpu", torch.bfloat16):
+            judged = [teacher(**each).logits.float().softmax(-1)[:, 1] for teacher in teachers for each in inputs]
+        labels[places] = torch.stack(judged).mean(0)
+    return [Example(pair.texts, label) for pair, label in zip(pairs, labels.tolist(), strict=True)]
 
 
 @torch.no_grad()

@@ -7,6 +7,7 @@ never changed, so bert and the other task keep their figures.
 
 import argparse
 import json
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -37,15 +38,20 @@ from training.glue import (
 from training.loop import fit
 from training.measures import load_classifier, load_tokenizer
 from training.packing import INDEX_NAME
-from training.paraphrases import from_scores, neighbour_pairs, short_sentences
+from training.paraphrases import from_scores, judged_pairs, neighbour_pairs, short_sentences
 from training.progress import Budget, learning_rate_factor, step_generator
-from training.word_swaps import swapped_pairs, swaps_of, words_in
+from training.word_swaps import reworded, swapped_pairs, swaps_of, words_in
 from training.wordnet import WordNet
 
 COMMAND = "python -m training.tasks --data DIR --out DIR"
 MINUTES_SHARE = {Task.MRPC: 0.4, Task.SST2: 0.6}
-MRPC_SHARE, SCORES_SHARE, NEIGHBOURS_SHARE, SWAPS_SHARE = 0.4, 0.1, 0.25, 0.25
+MRPC_SHARE, SCORES_SHARE, NEIGHBOURS_SHARE, SWAPS_SHARE = 0.4, 0.1, 0.3, 0.2
 """Shares of the batches where MRPC is not learnt alone."""
+
+TAUGHT_SHARE = 0.4
+"""Of the batches, where there are teachers."""
+
+PAIRS_TO_JUDGE = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,7 @@ def own_layers(folder: Path) -> int:
     return len({name.split(".")[3] for name in own})
 
 
-def start_from(model: BertForSequenceClassification, encoder: Path) -> None:
+def start_from_encoder(model: BertForSequenceClassification, encoder: Path) -> None:
     """Give a classifier an encoder's layers and pooler, and forget its classes; the word embeddings stay."""
     source = BertModel.from_pretrained(encoder, dtype=torch.float32)
     model.bert.encoder.load_state_dict(source.encoder.state_dict())
@@ -94,6 +100,12 @@ def start_from(model: BertForSequenceClassification, encoder: Path) -> None:
     with torch.no_grad():
         model.classifier.weight.normal_(std=model.config.initializer_range)
         model.classifier.bias.zero_()
+
+
+def start_from_mean(model: BertForSequenceClassification, folders: Sequence[Path]) -> None:
+    """Give a classifier the mean of others' weights, which began as the same ones (Wortsman et al. 2022)."""
+    weights = [load_classifier(folder).state_dict() for folder in folders]
+    model.load_state_dict({name: torch.stack([w[name] for w in weights]).mean(0) for name in weights[0]})
 
 
 class TaskTrainer:
@@ -193,7 +205,7 @@ def run(
     budget: Budget,
     settings: TaskSettings,
     *,
-    encoder: Path | None = None,
+    initial: Sequence[Path] = (),
     device: str = "cpu",
     resume: bool = False,
     options: str = "",
@@ -208,7 +220,8 @@ def run(
         out: Folder of the packed models and of the checkpoint.
         budget: When to stop.
         settings: How to train.
-        encoder: Folder of the BERT that every layer starts from, or None for the packed weights.
+        initial: Folder of an encoder that every layer starts from, or of classifiers whose mean it is; empty for
+            the packed weights.
         device: Where to train.
         resume: Go on from the checkpoint in `out`.
         options: Of the command line, for the card.
@@ -224,9 +237,11 @@ def run(
     model = load_classifier(folder)
     if not isinstance(model, BertForSequenceClassification):
         raise TypeError(f"{folder} must hold a BERT classifier, got {type(model).__name__}")
-    if encoder is not None:
+    if len(initial) == 1:
         torch.manual_seed(settings.seed)
-        start_from(model, encoder)
+        start_from_encoder(model, initial[0])
+    elif initial:
+        start_from_mean(model, initial)
     model.set_attn_implementation("eager")
     model.to(device)  # type: ignore[arg-type]
     trainer = TaskTrainer(model, sources, tokenizer, settings)
@@ -253,14 +268,43 @@ def mrpc_sources(data: Path, encoder: Path, wordnet: Path, rows: Mapping[Task, T
     tokenizer = load_tokenizer(data / "tokenizers" / "bert-base-uncased")
     scored = rows[Task.STSB].train
     sentences = sorted({*short_sentences(read_all(data), seed), *(text for row in scored for text in row.texts)})
+    news = rows[Task.MRPC].train
+    words = words_in([*sentences, *(row.texts[1] for row in news)])
+    swaps = swaps_of(words, WordNet(wordnet), encoder, tokenizer)
     measured_on = measured_pairs(rows)
-    swaps = swaps_of(words_in(sentences), WordNet(wordnet), encoder, tokenizer)
     return [
-        Source(MRPC_SHARE, rows[Task.MRPC].train),
+        Source(MRPC_SHARE, [*news, *(row for row in reworded(news, swaps, seed) if row.key not in measured_on)]),
         Source(SCORES_SHARE, from_scores(scored)),
         Source(NEIGHBOURS_SHARE, neighbour_pairs(sentences, encoder, tokenizer, measured_on, seed)),
         Source(SWAPS_SHARE, swapped_pairs(sentences, swaps, measured_on, seed)),
     ]
+
+
+def taught_sources(
+    data: Path,
+    encoder: Path,
+    teachers: Sequence[Path],
+    rows: Mapping[Task, TaskRows],
+    sources: Sequence[Source],
+    seed: int,
+) -> list[Source]:
+    """Let classifiers that know the news better judge new pairs of its sentences, beside the sources there are.
+
+    Args:
+        data: The data folder.
+        encoder: Folder of the encoder that finds neighbours.
+        teachers: Folders of the classifiers.
+        rows: All tasks' rows.
+        sources: What is learnt besides.
+        seed: Seed of the draws.
+    """
+    tokenizer = load_tokenizer(data / "tokenizers" / "bert-base-uncased")
+    sentences = sorted({text for row in rows[Task.MRPC].train for text in row.texts})
+    pairs = neighbour_pairs(sentences, encoder, tokenizer, measured_pairs(rows), seed)
+    pairs = random.Random(seed).sample(pairs, min(PAIRS_TO_JUDGE, len(pairs)))
+    judged = judged_pairs(pairs, [load_classifier(folder) for folder in teachers], tokenizer)
+    rest = [Source((1 - TAUGHT_SHARE) * source.share, source.rows) for source in sources]
+    return [*rest, Source(TAUGHT_SHARE, judged)]
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -268,11 +312,15 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser = recipe_parser("training.tasks", __doc__, minutes="running time of all tasks together")
     parser.add_argument("--only", choices=[str(task) for task in LABELS], help="one task alone")
     parser.add_argument(
-        "--encoder", type=Path, help="MRPC: start every layer from this BERT, and learn what its cosines say, too"
+        "--init", type=Path, nargs="+", default=[], help="an encoder to start from, or classifiers to start between"
     )
+    parser.add_argument("--encoder", type=Path, help="MRPC: learn from this BERT's cosines and from WordNet, too")
     parser.add_argument("--wordnet", type=Path, help="WordNet's dict folder, needed with --encoder")
     parser.add_argument("--own-layers", type=int, default=TaskSettings().own_layers, help="last layers (%(default)s)")
     parser.add_argument("--rate", type=float, default=TaskSettings().rate, help="peak learning rate (%(default)g)")
+    parser.add_argument(
+        "--teachers", type=Path, nargs="+", default=[], help="with --encoder: classifiers to learn from"
+    )
     options = parser.parse_args(arguments)
     if (options.encoder is None) != (options.wordnet is None):
         parser.error("--encoder and --wordnet go together")
@@ -289,10 +337,13 @@ def main() -> None:
         share = 1.0 if options.only else MINUTES_SHARE[task]
         sources = [Source(1.0, rows[task].train)]
         said = f" --own-layers {settings.own_layers} --rate {settings.rate:g}"
-        encoder = options.encoder if task is Task.MRPC else None
-        if encoder is not None:
-            sources = mrpc_sources(options.data, encoder, options.wordnet, rows, settings.seed)
+        if options.encoder and task is Task.MRPC:
+            sources = mrpc_sources(options.data, options.encoder, options.wordnet, rows, settings.seed)
             said += " --encoder DIR --wordnet DIR"
+            if options.teachers:
+                sources = taught_sources(options.data, options.encoder, options.teachers, rows, sources, settings.seed)
+                said += " --teachers" + " DIR" * len(options.teachers)
+        said += " --init" * bool(options.init) + " DIR" * len(options.init)
         run(
             task,
             sources,
@@ -301,7 +352,7 @@ def main() -> None:
             options.out,
             Budget(share * options.minutes, options.steps),
             settings,
-            encoder=encoder,
+            initial=options.init,
             device=options.device,
             resume=options.resume,
             options=said,

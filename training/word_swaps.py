@@ -118,6 +118,19 @@ def swapped_pairs(
     return pairs
 
 
+def reworded(rows: Sequence[Example], swaps: Mapping[str, Sequence[Swap]], seed: int) -> list[Example]:
+    """Return pairs with words of their second sentence swapped for ones that mean the same, the label kept.
+
+    Args:
+        rows: Pairs.
+        swaps: What may stand in a word's place.
+        seed: Of the draws.
+    """
+    generator = random.Random(seed)
+    found = ((row, _swapped(row.texts[1], swaps, generator, keeps_meaning=True)) for row in rows)
+    return [Example((row.texts[0], pair.texts[1]), row.label) for row, pair in found if pair is not None]
+
+
 def words_in(sentences: Sequence[str]) -> set[str]:
     """Return the sentences' words in lower case."""
     return {token.lower() for sentence in sentences for token in _TOKEN.findall(sentence) if token.isalpha()}

@@ -65,8 +65,8 @@ def train_task(
     if encoder is not None and wordnet is not None:
         sources = mrpc_sources(data, encoder, wordnet, rows, 0)
     budget = Budget(MINUTES, steps)
-    dev = rows[task].dev
-    tasks.run(task, sources, dev, word_pieces(data), out, budget, settings, encoder=encoder, resume=resume)
+    dev, initial = rows[task].dev, [] if encoder is None else [encoder]
+    tasks.run(task, sources, dev, word_pieces(data), out, budget, settings, initial=initial, resume=resume)
 
 
 def distil_student(data: Path, out: Path, steps: int, *, resume: bool = False) -> None:

@@ -27,7 +27,8 @@ from training.bert_model import build_family
 from training.distil_model import build_student
 from training.evaluate import Material, all_figures
 from training.glue import Example, Task, read_tasks, two_class_loss
-from training.paraphrases import from_cosine, from_scores, neighbour_pairs
+from training.measures import load_classifier
+from training.paraphrases import from_cosine, from_scores, judged_pairs, neighbour_pairs
 from training.sentence_pairs import (
     IS_RANDOM,
     IS_SINGLE,
@@ -36,6 +37,7 @@ from training.sentence_pairs import (
     encode_pieces,
     mask_pairs,
 )
+from training.tasks import mrpc_sources, taught_sources
 
 
 @pytest.fixture(scope="module")
@@ -236,6 +238,31 @@ def test_neighbours_are_no_row_of_a_dev_set(tiny_data: Path, tiny_encoder: Path)
     assert {text for pair in pairs for text in pair.texts} <= set(sentences)
     assert not measured & {pair.key for pair in pairs}
     assert neighbour_pairs(sentences, tiny_encoder, word_pieces(tiny_data), measured, 0) == pairs
+
+
+def test_teachers_judge_pairs_in_both_orders(tiny_data: Path, models: Path) -> None:
+    tokenizer, teacher = word_pieces(tiny_data), load_classifier(models / "mrpc")
+    pairs = [Example(("a cat sat", "the dog ran on the hill"), 0.0), Example(("a bird", "a bird"), 0.0)]
+    judged = judged_pairs(pairs, [teacher, teacher], tokenizer)
+    assert [pair.texts for pair in judged] == [pair.texts for pair in pairs]
+    for pair in judged:
+        shares = []
+        for texts in (pair.texts, pair.texts[::-1]):
+            with torch.no_grad():
+                shares.append(float(teacher(**tokenizer(*texts, return_tensors="pt")).logits.softmax(-1)[0, 1]))
+        assert pair.label == pytest.approx(sum(shares) / 2, abs=5e-3)  # in bfloat16
+
+
+def test_teachers_add_pairs_of_the_task_s_own_sentences(
+    tiny_data: Path, tiny_encoder: Path, tiny_wordnet: Path, models: Path
+) -> None:
+    rows = read_tasks(tiny_data)
+    sources = mrpc_sources(tiny_data, tiny_encoder, tiny_wordnet, rows, 0)
+    taught = taught_sources(tiny_data, tiny_encoder, [models / "mrpc"], rows, sources, 0)
+    assert sum(source.share for source in taught) == pytest.approx(1)
+    own = {text for row in rows[Task.MRPC].train for text in row.texts}
+    assert {text for row in taught[-1].rows for text in row.texts} <= own
+    assert not {row.key for row in taught[-1].rows} & {row.key for row in rows[Task.MRPC].dev}
 
 
 def test_paraphrases_can_have_every_layer_for_themselves(

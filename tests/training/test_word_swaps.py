@@ -6,11 +6,11 @@ import pytest
 import torch
 from transformers import BertForSequenceClassification, PreTrainedTokenizerBase
 
-from tests.training.recipes import train_bert
+from tests.training.recipes import train_bert, train_task
 from training.glue import Example, Task
 from training.measures import load_classifier
-from training.tasks import parse_arguments, start_from
-from training.word_swaps import OPPOSITE, SAME, Swap, swapped_pairs, swaps_of, words_in
+from training.tasks import parse_arguments, start_from_encoder, start_from_mean
+from training.word_swaps import OPPOSITE, SAME, Swap, reworded, swapped_pairs, swaps_of, words_in
 from training.wordnet import WordNet
 
 SENTENCE = "The cat sat on the tall hill."
@@ -67,15 +67,31 @@ def test_swapped_pairs_are_no_row_of_a_dev_set() -> None:
     assert not swapped_pairs(["cats run"], {"cats": [Swap("beasts", SAME)]}, measured, 0)
 
 
-def test_a_classifier_starts_from_an_encoder(tiny_data: Path, tiny_encoder: Path, tmp_path: Path) -> None:
+def test_reworded_rows_keep_their_first_sentence_and_their_label() -> None:
+    rows = [Example(("A dog ran.", SENTENCE), 1.0), Example((SENTENCE, "A hill."), 0.0)]
+    (row,) = reworded(rows, SWAPS, 0)  # nothing in the second row has a word of the same meaning
+    assert (row.texts[0], row.label) == ("A dog ran.", 1.0)
+    assert "beast" in row.texts[1]
+    assert not {"dog", "low"} & words_in(row.texts[1:])
+
+
+def test_a_classifier_starts_from_an_encoder_or_between_two_others(
+    tiny_data: Path, tiny_encoder: Path, tmp_path: Path
+) -> None:
     train_bert(tiny_data, tiny_encoder, tmp_path, 1)
+    train_task(tiny_data, tmp_path, Task.SST2, 1)
     model, other = load_classifier(tmp_path / "mrpc"), load_classifier(tmp_path / "mrpc")
     assert isinstance(model, BertForSequenceClassification)
-    start_from(model, tiny_encoder)
+    start_from_encoder(model, tiny_encoder)
     moved = {name for name, weight in model.state_dict().items() if not torch.equal(weight, other.state_dict()[name])}
     assert moved
     assert not [name for name in moved if "embeddings" in name]
     assert not model.classifier.bias.any()
+    folders = [tmp_path / "mrpc", tmp_path / "sst2"]
+    start_from_mean(model, folders)
+    first, second = (load_classifier(folder).state_dict()["classifier.weight"] for folder in folders)
+    assert torch.allclose(model.classifier.weight, (first + second) / 2)
+    assert not torch.equal(first, second)
 
 
 def test_an_encoder_needs_wordnet(capsys: pytest.CaptureFixture[str]) -> None:
