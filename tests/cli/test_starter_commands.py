@@ -53,9 +53,10 @@ def test_the_course_s_lab_examples_answer_in_the_shape_the_readme_shows(tmp_path
     filled = lines("fill", "I went to the [MASK] to buy some milk.")
     assert [line["rank"] for line in filled] == [1, 2, 3, 4, 5]
     assert all(line["text"] == f"I went to the {line['token']} to buy some milk." for line in filled)
-    for first, second in PAIRS:
+    for (first, second), is_similar in zip(PAIRS, (True, False, False), strict=True):
         (compared,) = lines("similar", first, second)
         assert compared["similar"] + compared["not_similar"] == pytest.approx(1)
+        assert (compared["similar"] > 0.5) == is_similar
         assert -1 <= compared["cosine"] <= 1
     assert [round(line["prob"], 3) for line in lines("softmax", "2.5", "1.0", "0.5")] == [0.736, 0.164, 0.1]
     words = lines("wordpiece", "I love natural language processing!")[-1]["tokens"]
