@@ -58,8 +58,9 @@ TASK_DATA = {
 The MRPC train set (Dolan and Brockett 2005; Microsoft Research terms, not redistributed). Where the
 table below names more sources: the STS-B train set (Cer et al. 2017) as soft labels; pairs of short
 sentences from it and from the starter BERT's training text, labelled by the cosine of
-all-MiniLM-L6-v2; and the same sentences with one to three words swapped, labelled by what WordNet
-3.1 (Princeton University) says of the words, or by their cosine where it leaves that open. Rows that
+all-MiniLM-L6-v2; the same sentences with one to three words swapped, labelled by what WordNet 3.1
+(Princeton University) says of the words, or by their cosine where it leaves that open; and new pairs
+of MRPC's own sentences, labelled by the classifiers that the command names as teachers. Rows that
 recur in the dev sets of MRPC, SST-2 or STS-B are left out. The dev set was never trained on and
 picked no checkpoint.""",
     Task.SST2: """\

@@ -12,7 +12,8 @@ from training.glue import Task, read_tasks
 from training.gpt2_trainer import Gpt2Settings
 from training.measures import load_tokenizer
 from training.progress import Budget
-from training.tasks import Source, TaskSettings, mrpc_sources
+from training.sources import Source, mrpc_sources
+from training.tasks import TaskSettings
 
 GPT2 = Gpt2Settings(
     width=16,

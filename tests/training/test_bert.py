@@ -37,7 +37,7 @@ from training.sentence_pairs import (
     encode_pieces,
     mask_pairs,
 )
-from training.tasks import mrpc_sources, taught_sources
+from training.sources import mrpc_sources, taught_sources
 
 
 @pytest.fixture(scope="module")
