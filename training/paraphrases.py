@@ -32,12 +32,12 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 def from_scores(rows: Sequence[Example]) -> list[Example]:
     """Turn rows of STS-B into paraphrases, as likely as their score is high: one half at 2.4 of 5."""
-    return [Example(row.texts, _logistic(2.0 * (HIGHEST_SCORE * row.label - 2.4))) for row in rows]
+    return [Example(row.texts, logistic(2.0 * (HIGHEST_SCORE * row.label - 2.4))) for row in rows]
 
 
 def from_cosine(first: str, second: str, cosine: float) -> Example:
     """Turn a pair into a paraphrase, as likely as its cosine is high: one half at 0.42."""
-    return Example((first, second), _logistic(14.0 * (cosine - 0.42)))
+    return Example((first, second), logistic(14.0 * (cosine - 0.42)))
 
 
 def short_sentences(corpora: Sequence[Corpus], seed: int) -> list[str]:
@@ -123,5 +123,6 @@ def _draw_neighbours(cosines: Tensor, generator: random.Random) -> Iterator[int]
     yield generator.randrange(len(cosines))
 
 
-def _logistic(value: float) -> float:
+def logistic(value: float) -> float:
+    """Return a probability from its log odds."""
     return 1.0 / (1.0 + exp(-value))

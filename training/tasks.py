@@ -204,7 +204,8 @@ def run(
         options: Of the command line, for the card.
 
     Raises:
-        ValueError: The task's folder has more layers of its own than it is to have.
+        ValueError: The task's folder has more layers of its own than it is to have, or shares layers although it is to
+            start from others.
     """
     folder = out / str(task)
     if settings.own_layers < (least := own_layers(folder)):
@@ -214,6 +215,8 @@ def run(
     model = load_classifier(folder)
     if not isinstance(model, BertForSequenceClassification):
         raise TypeError(f"{folder} must hold a BERT classifier, got {type(model).__name__}")
+    if initial and settings.own_layers < (layers := model.config.num_hidden_layers):
+        raise ValueError(f"--init changes every layer, so --own-layers must be {layers}, got {settings.own_layers}")
     if len(initial) == 1:
         torch.manual_seed(settings.seed)
         start_from_encoder(model, initial[0])

@@ -9,14 +9,13 @@ import random
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import exp
 from pathlib import Path
 
 import torch
 from transformers import BertModel, PreTrainedTokenizerBase
 
 from training.glue import Example
-from training.paraphrases import sentence_vectors
+from training.paraphrases import logistic, sentence_vectors
 from training.wordnet import WordNet
 
 CLOSED_CLASSES = (
@@ -88,7 +87,7 @@ def swaps_of(
                 continue
             cosine = float(vectors[word] @ vectors[other])
             if same is None:
-                swaps.setdefault(word, []).append(Swap(other, _logistic(BESIDE_SLOPE * (cosine - BESIDE_AT))))
+                swaps.setdefault(word, []).append(Swap(other, logistic(BESIDE_SLOPE * (cosine - BESIDE_AT))))
             elif same < SAME or cosine > LEAST_COSINE_OF_SAME:
                 swaps.setdefault(word, []).append(Swap(other, same))
     return swaps
@@ -215,7 +214,3 @@ def _other_determiners(tokens: Sequence[str], generator: random.Random) -> list[
         _as_written(token, other[token.lower()]) if token.lower() in other and generator.random() < 0.5 else token
         for token in tokens
     ]
-
-
-def _logistic(value: float) -> float:
-    return 1.0 / (1.0 + exp(-value))

@@ -24,10 +24,11 @@ from core.tasks.distillation_model import soft_label_loss
 from tests.training.recipes import distil_student, train_bert, train_task, word_pieces
 from training.bert_measures import mean_ranks, spearman
 from training.bert_model import build_family
+from training.bert_pack import pack_pretraining, pack_task
 from training.distil_model import build_student
 from training.evaluate import Material, all_figures
 from training.glue import Example, Task, read_tasks, two_class_loss
-from training.measures import load_classifier
+from training.measures import load_bert, load_classifier
 from training.paraphrases import from_cosine, from_scores, judged_pairs, neighbour_pairs
 from training.sentence_pairs import (
     IS_RANDOM,
@@ -238,6 +239,18 @@ def test_neighbours_are_no_row_of_a_dev_set(tiny_data: Path, tiny_encoder: Path)
     assert {text for pair in pairs for text in pair.texts} <= set(sentences)
     assert not measured & {pair.key for pair in pairs}
     assert neighbour_pairs(sentences, tiny_encoder, word_pieces(tiny_data), measured, 0) == pairs
+
+
+def test_shared_layers_are_not_replaced(
+    tiny_data: Path, tiny_encoder: Path, tiny_wordnet: Path, tmp_path: Path
+) -> None:
+    train_bert(tiny_data, tiny_encoder, tmp_path, 1)
+    tokenizer, model = word_pieces(tiny_data), load_classifier(tmp_path / "mrpc")
+    assert isinstance(model, BertForSequenceClassification)
+    pack_pretraining(load_bert(tmp_path / "bert"), tokenizer, tmp_path / "bert", 1)
+    pack_task(model, tokenizer, tmp_path / "mrpc", 1)
+    with pytest.raises(ValueError, match="--own-layers must be 2, got 1"):
+        train_task(tiny_data, tmp_path, Task.MRPC, 2, own_layers=1, encoder=tiny_encoder, wordnet=tiny_wordnet)
 
 
 def test_teachers_judge_pairs_in_both_orders(tiny_data: Path, models: Path) -> None:
