@@ -28,9 +28,9 @@ from benchmarks import machine, report
 from benchmarks.models import add_work_option, built
 from benchmarks.streams import percentile
 from benchmarks.terminal import Terminal
-from core.registry import STARTER_FOLDER
-from core.tokenization import TextTokenizer
-from tui.token_view import TokenView
+from core.models.registry import STARTER_FOLDER
+from core.text.tokenization import TextTokenizer
+from tui.widgets.token_view import TokenView
 
 WATCHED_S = 6.0
 """How long the timer is watched while tokens come and nobody types."""

@@ -14,8 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from core.registry import STARTER_FOLDER
-from core.tokenization import TextTokenizer
+from core.models.registry import STARTER_FOLDER
+from core.text.tokenization import TextTokenizer
 
 DEFAULT_WORK = Path(tempfile.gettempdir()) / "nlp-tui-benchmarks"
 GPT2_PARAMETERS = 124_439_808

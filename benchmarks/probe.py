@@ -14,7 +14,7 @@ from pathlib import Path
 
 import tui
 from tui.app import NlpTui
-from tui.screen import MainScreen
+from tui.main.screen import MainScreen
 
 TICK_S = 1 / 60
 NEW_TOKENS = 150

@@ -1,6 +1,6 @@
 """What sampling and a full record cost a token, without a model: random logits of GPT-2's vocabulary.
 
-`python -m benchmarks.sampling`: the median of many calls of `core.choosing.choose`, ten candidates in each record.
+`python -m benchmarks.sampling`: the median of many calls of `token_choice.choose`, ten candidates in each record.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 from statistics import median
 
 from benchmarks import machine, report
-from core.sampling_params import SamplingParams
+from core.messages.sampling_params import SamplingParams
 
 SETTINGS: dict[str, SamplingParams] = {
     "greedy": SamplingParams(do_sample=False),
@@ -30,10 +30,10 @@ def call_times_s(params: SamplingParams) -> list[float]:
     """Seconds of each call on logits spread as a trained model's are."""
     import torch  # the parent of a benchmark does without
 
-    from core.choosing import choose
-    from core.registry import STARTER_FOLDER
-    from core.threads import Threads
-    from core.tokenization import TextTokenizer
+    from core.engine.generation.token_choice import choose
+    from core.engine.threads import Threads
+    from core.models.registry import STARTER_FOLDER
+    from core.text.tokenization import TextTokenizer
 
     Threads()
     tokenizer = TextTokenizer.from_folder("gpt2", STARTER_FOLDER / "gpt2")

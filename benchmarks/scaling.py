@@ -19,9 +19,9 @@ from statistics import median
 
 from benchmarks import machine, report, sampling
 from benchmarks.models import add_work_option, built, prompt
-from core.client import EngineClient
-from core.protocol import Generate, Load, TokenGenerated
-from core.sampling_params import SamplingParams
+from core.backends.process import EngineClient
+from core.messages.protocol import Generate, Load, TokenGenerated
+from core.messages.sampling_params import SamplingParams
 
 PROMPT_TOKENS = (16, 64, 256, 512, 1008)
 NEW_AFTER_PROMPT = 16

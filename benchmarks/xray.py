@@ -20,11 +20,11 @@ from pathlib import Path
 from benchmarks import machine, processes, report
 from benchmarks.streams import percentile
 from benchmarks.terminal import Terminal
+from core.history.conversation_file import ConversationFile, Place, run_line, saved_line
 from core.locations import conversations_folder
-from core.protocol import Event, RunStarted, SequenceDone, TokenGenerated
-from core.records import Candidate, CutRule, FinishReason, ModelInfo, RunStats, StepRecord
-from core.sampling_params import SamplingParams
-from core.sessions import ConversationFile, Place, run_line, saved_line
+from core.messages.protocol import Event, RunStarted, SequenceDone, TokenGenerated
+from core.messages.records import Candidate, CutRule, FinishReason, ModelInfo, RunStats, StepRecord
+from core.messages.sampling_params import SamplingParams
 
 TURNS, TURN_TOKENS = 500, 50
 RIBBON_TOKENS = 1_000

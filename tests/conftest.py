@@ -20,12 +20,12 @@ import pytest
 import torch
 from hypothesis import settings
 
-from core.encoder_models import Head, LoadedEncoder, load_encoder, two_labelled
-from core.loading import LoadedCausal, load_causal
-from core.registry import STARTER_FOLDER, resolve
-from core.shelf import Shelf
-from core.tasks.desk import Desk
-from core.tokenization import TextTokenizer
+from core.engine.lab.desk import Desk
+from core.engine.networks.encoder_models import Head, LoadedEncoder, load_encoder, two_labelled
+from core.engine.networks.loading import LoadedCausal, load_causal
+from core.engine.shelf import Shelf
+from core.models.registry import STARTER_FOLDER, resolve
+from core.text.tokenization import TextTokenizer
 
 settings.register_profile("suite", max_examples=60, deadline=None, derandomize=True, database=None)
 settings.load_profile("suite")

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from core.protocol import Event, RunStarted, SequenceDone, TokenGenerated
-from core.records import Candidate, CutRule, FinishReason, ModelInfo, RunStats, StepRecord
-from core.sampling_params import SamplingParams
-from core.sessions import ConversationFile, Place, run_line, saved_line, title_of
+from core.history.conversation_file import ConversationFile, Place, run_line, saved_line, title_of
+from core.messages.protocol import Event, RunStarted, SequenceDone, TokenGenerated
+from core.messages.records import Candidate, CutRule, FinishReason, ModelInfo, RunStats, StepRecord
+from core.messages.sampling_params import SamplingParams
 
 INFO = ModelInfo("starter/gpt2", "starter", "/models/gpt2", "GPT2LMHeadModel", 10, 512, 50257, "cpu", "float32", 0.1)
 STATS = RunStats(0.02, 0.01, 0.02, 90.0, 300.0, 5.0, 2, 1, 3, 512)

@@ -8,8 +8,8 @@ import hashlib
 import sys
 from pathlib import Path
 
-from core.model_files.verifying import CHECKSUMS_FILE
-from core.registry import STARTER_FOLDER
+from core.models.registry import STARTER_FOLDER
+from core.models.verifying import CHECKSUMS_FILE
 
 
 def checksums(folder: Path) -> str:

@@ -19,7 +19,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from core.halving import translate_weights
+from core.engine.networks.halving import translate_weights
 from training.bert_model import LABELS
 from training.bert_pack import CLASSIFIER_FILE, ENCODER_FILE, HEADS_FILE, WORDS, WORDS_FILE
 from training.glue import Task

@@ -16,7 +16,7 @@ from torch.nn import functional
 from torch.optim import AdamW
 from transformers import BertForPreTraining, PreTrainedModel, PreTrainedTokenizerBase
 
-from core.tasks.distillation_model import soft_label_loss
+from core.engine.lab.distillation.model import soft_label_loss
 from training.distil_model import Student
 from training.glue import Example, class_labels, draw_examples, encode_examples, length_buckets
 from training.progress import learning_rate_factor, step_generator

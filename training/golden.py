@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from transformers import GPT2LMHeadModel
 
-from core.golden import GOLDEN_FILE, PROMPT, TOP, Golden, write_golden
-from core.provenance import sha256
-from core.registry import DEFAULT_GENERATOR, resolve, weight_files
-from core.tokenization import TextTokenizer
+from core.engine.golden import GOLDEN_FILE, PROMPT, TOP, Golden, write_golden
+from core.models.provenance import sha256
+from core.models.registry import DEFAULT_GENERATOR, resolve, weight_files
+from core.text.tokenization import TextTokenizer
 
 
 def compute_golden() -> Golden:

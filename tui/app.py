@@ -8,10 +8,10 @@ from typing import ClassVar
 from textual.app import App
 from textual.binding import Binding, BindingType
 
-from core.client import Engine, EngineClient
-from core.registry import DEFAULT_GENERATOR
-from tui.commands import LabCommands, MainCommands
-from tui.screen import MainScreen, Target
+from core.backends.process import Engine, EngineClient
+from core.models.registry import DEFAULT_GENERATOR
+from tui.main.screen import MainScreen, Target
+from tui.palette import LabCommands, MainCommands
 
 
 class NlpTui(App[None]):
@@ -65,7 +65,7 @@ class NlpTui(App[None]):
 
     async def action_open_lab(self, lab: str = "") -> None:
         """Show the lab, at one of its panes or where it was left."""
-        from tui.lab_screen import LabScreen  # a dozen panes, which the first frame does without
+        from tui.lab.screen import LabScreen  # a dozen panes, which the first frame does without
 
         screen = next((one for one in self._installed_screens.values() if isinstance(one, LabScreen)), None)
         if screen is None:
@@ -94,14 +94,14 @@ class NlpTui(App[None]):
 
     def action_take(self, thing: str) -> None:
         """Copy something of the main screen; `thing` names a member of `take_away.Thing`."""
-        from tui.take_away import Thing, take  # not needed for the first frame
+        from tui.export.actions import Thing, take  # not needed for the first frame
 
         if isinstance(self.screen, MainScreen):
             take(self.screen, Thing[thing.upper()])
 
     def action_show_branches(self) -> None:
         """Show the runs of a prompt as a tree."""
-        from tui.take_away import show_branches  # not needed for the first frame
+        from tui.export.actions import show_branches  # not needed for the first frame
 
         if isinstance(self.screen, MainScreen):
             show_branches(self.screen)
@@ -112,7 +112,7 @@ class NlpTui(App[None]):
         variables["focus-frame"] = variables["accent"]
         theme = self.current_theme
         if not theme.dark and not theme.ansi:
-            from tui.contrast import readable  # only the light themes need it
+            from tui.widgets.contrast import readable  # only the light themes need it
 
             variables = self.theme_variables = readable(variables)
         return variables

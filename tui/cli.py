@@ -14,13 +14,12 @@ import traceback
 from collections.abc import Sequence
 
 from core.errors import EngineError, InputError, SettingError
-from core.registry import DEFAULT_GENERATOR, DEFAULT_PARAPHRASER
-from core.sampling_params import RANGES
-from core.text import check_encodable, check_not_empty, visible
-from tui.doctor import options as doctor_options
-from tui.lab_cli.all_commands import add_commands
-from tui.model_options import add_model_actions
-from tui.options import (
+from core.messages.sampling_params import RANGES
+from core.models.registry import DEFAULT_GENERATOR, DEFAULT_PARAPHRASER
+from core.text.visible import check_encodable, check_not_empty, visible
+from tui.commands.doctor import options as doctor_options
+from tui.commands.model_options import add_model_actions
+from tui.commands.options import (
     EXIT_USAGE,
     Parser,
     add_chat,
@@ -34,6 +33,7 @@ from tui.options import (
     sampling_params,
     setting,
 )
+from tui.lab.command_catalogue import add_commands
 
 EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PIPE_CLOSED = 1, 130, 141
 
@@ -165,52 +165,52 @@ def _run_app(options: argparse.Namespace) -> int:
 
 
 def _run_generate(options: argparse.Namespace) -> int:
-    from tui import headless  # asyncio and the engine client are not needed by --version and --help
+    from tui.commands import running  # asyncio and the engine client are not needed by --version and --help
 
     prompt = read_text(options, "prompt")
-    target = headless.Target.of(options)
-    return headless.generate(prompt, sampling_params(options), target, options.truncate, chat_mode(options))
+    target = running.Target.of(options)
+    return running.generate(prompt, sampling_params(options), target, options.truncate, chat_mode(options))
 
 
 def _run_next(options: argparse.Namespace) -> int:
-    from tui import headless  # see _run_generate
+    from tui.commands import running  # see _run_generate
 
     prompt = read_text(options, "prompt")
-    target = headless.Target.of(options)
+    target = running.Target.of(options)
     how = (options.top, options.truncate, chat_mode(options))
-    return headless.next_tokens(prompt, sampling_params(options), target, *how)
+    return running.next_tokens(prompt, sampling_params(options), target, *how)
 
 
 def _run_tokens(options: argparse.Namespace) -> int:
-    from tui import headless  # see _run_generate
+    from tui.commands import running  # see _run_generate
 
-    return headless.tokens(read_text(options, "text"), options.tokenizer, options.json)
+    return running.tokens(read_text(options, "text"), options.tokenizer, options.json)
 
 
 def _run_similar(options: argparse.Namespace) -> int:
-    from tui import headless  # see _run_generate
+    from tui.commands import running  # see _run_generate
 
     first, second = (
         check_not_empty(check_encodable(text, f"sentence {name}"), f"sentence {name}")
         for name, text in (("A", options.first), ("B", options.second))
     )
-    return headless.similar(first, second, headless.Target.of(options))
+    return running.similar(first, second, running.Target.of(options))
 
 
 def _run_replay(options: argparse.Namespace) -> int:
-    from tui.replay import replay  # see _run_generate
+    from tui.commands.replay import replay  # see _run_generate
 
     return replay(options.file, options.json)
 
 
 def _run_bench(options: argparse.Namespace) -> int:
-    from tui import headless  # see _run_generate
+    from tui.commands import running  # see _run_generate
 
-    return headless.bench(options.model, options.device, options.max_new_tokens, options.json)
+    return running.bench(options.model, options.device, options.max_new_tokens, options.json)
 
 
 def _run_models(options: argparse.Namespace) -> int:
-    from tui import model_commands  # see _run_generate
+    from tui.commands import models as model_commands  # see _run_generate
 
     return model_commands.run(options)
 

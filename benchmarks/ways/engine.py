@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from benchmarks.ways.serve import Options, Request, Run, Write, serve
-from core.client import EngineClient
-from core.protocol import Generate, Load, Loaded, TokenGenerated
-from core.records import ModelInfo
-from core.sampling_params import SamplingParams
+from core.backends.process import EngineClient
+from core.messages.protocol import Generate, Load, Loaded, TokenGenerated
+from core.messages.records import ModelInfo
+from core.messages.sampling_params import SamplingParams
 
 
 def make(options: Options) -> tuple[Run, str]:

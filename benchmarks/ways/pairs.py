@@ -20,10 +20,10 @@ def ours(model: str, threads: int) -> Score:
     """nlp-tui's own batches, in the precision it picks for this machine."""
     import torch
 
-    from core.device import pick_device, pick_precision
-    from core.encoder_models import Head, load_encoder
-    from core.registry import resolve
-    from core.tasks.similarity import compare_many
+    from core.engine.lab.similarity import compare_many
+    from core.engine.networks.device import pick_device, pick_precision
+    from core.engine.networks.encoder_models import Head, load_encoder
+    from core.models.registry import resolve
 
     torch.set_num_threads(threads)
     device = pick_device("cpu")
@@ -41,7 +41,7 @@ def pipeline(model: str, threads: int) -> Score:
     import torch
     from transformers import pipeline as make_pipeline
 
-    from core.registry import resolve
+    from core.models.registry import resolve
 
     torch.set_num_threads(threads)
     folder = str(resolve(model).folder)

@@ -28,7 +28,7 @@ def main() -> None:
     import torch
     from transformers import pipeline
 
-    from core.registry import resolve
+    from core.models.registry import resolve
 
     task, file, model, batch, rows = sys.argv[1:]
     inputs, labels = (column[: int(rows) or None] for column in read(task, Path(file)))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from core.errors import SettingError
-from core.rows import BrokenRow
+from core.tables.rows import BrokenRow
 
 
 class EvaluationTask(StrEnum):

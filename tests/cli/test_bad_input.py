@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from core.device import DEVICES, available_devices
+from core.engine.networks.device import DEVICES, available_devices
 from tests.cli.process import Finished, command_line, environment, run
 
 UNDECODABLE = os.fsdecode(b"caf\xe9\xff")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core.registry import STARTERS
+from core.models.registry import STARTERS
 from tests.cli.process import PATIENCE_S, Finished, run, start
 
 PROMPT = "Once upon a time"

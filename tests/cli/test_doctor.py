@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core.registry import STARTER_FOLDER
+from core.models.registry import STARTER_FOLDER
 from tests.cli.process import run
 
 FIELDS = ["area", "name", "verdict", "detail", "hint", "value", "used"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core.encoder_models import Head
+from core.engine.networks.encoder_models import Head
 from tests.cli.process import PATIENCE_S, run, start
 from tests.conftest import EncoderBuilder
 

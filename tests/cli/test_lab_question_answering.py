@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from core.encoder_models import Head
+from core.engine.networks.encoder_models import Head
 from tests.cli.process import run
 from tests.conftest import EncoderBuilder
 

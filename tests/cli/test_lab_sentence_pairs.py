@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from core.encoder_models import Head
+from core.engine.networks.encoder_models import Head
 from core.lab.catalogue import Answer, Question
 from core.lab.sentence_pairs import NextSentence, RankedSentence, RankedSentences, SimilarityMatrix
 from tests.cli.process import run
 from tests.conftest import EncoderBuilder
-from tui import headless
 from tui.cli import main
+from tui.commands import running
 
 LIST = "The cat is on the mat\n\n  고양이 🐈 [/b] \x1b[31m\r\nI love pizza\n"
 TRIMMED = ["The cat is on the mat", "고양이 🐈 [/b] \x1b[31m", "I love pizza"]
@@ -52,11 +52,11 @@ def answer_with(monkeypatch: pytest.MonkeyPatch) -> Callable[[Answer], None]:
     """Has every question of this process answered alike, without an engine."""
 
     def use(answer: Answer) -> None:
-        def ask(question: Question, target: headless.Target, take: Callable[[Answer], None]) -> int:
+        def ask(question: Question, target: running.Target, take: Callable[[Answer], None]) -> int:
             take(answer)
             return 0
 
-        monkeypatch.setattr(headless, "ask", ask)
+        monkeypatch.setattr(running, "ask", ask)
 
     return use
 

@@ -9,10 +9,10 @@ import pytest
 
 from core.lab.catalogue import Answer, Question
 from core.lab.sentiment import LabelScore, LeftOutWord, ReadSentiment, Sentiment
-from core.protocol import Answered, Work
+from core.messages.protocol import Answered, Work
 from tests.cli.process import run
-from tui import headless
 from tui.cli import main
+from tui.commands import running
 
 TEXTS = ("A warm, funny film.", "정말 좋은 영화 😀 [/b]")
 
@@ -46,12 +46,12 @@ def test_the_table_has_signs_and_steers_no_terminal(
     scores = (LabelScore("NEGATIVE", 0.75), LabelScore("POSITIVE", 0.25))
     answer = Sentiment("m", 0, "not \x1b[31m", "NEGATIVE", scores, words, truncated=True)
 
-    def ask(question: Question, target: headless.Target, take: Callable[[Answer], None]) -> int:
+    def ask(question: Question, target: running.Target, take: Callable[[Answer], None]) -> int:
         assert question == ReadSentiment("starter/distilbert-sst2", ("not bad",), contributions=True)
         take(answer)
         return 0
 
-    monkeypatch.setattr(headless, "ask", ask)
+    monkeypatch.setattr(running, "ask", ask)
     assert main(["sentiment", "not bad", "--words"]) == 0
     first, others, for_it, against = capsys.readouterr().out.splitlines()
     assert first.startswith("NEGATIVE    75.00%")
@@ -66,13 +66,13 @@ def test_a_model_of_pairs_and_a_starter_are_named_once_for_all_texts(
 ) -> None:
     scores = (LabelScore("not_equivalent", 0.75), LabelScore("equivalent", 0.25))
 
-    def converse(request: Work, take: headless.Take) -> int:
+    def converse(request: Work, take: running.Take) -> int:
         for index in range(2):
             answer = Sentiment("starter/mrpc", index, "good", "not_equivalent", scores, (), truncated=False)
             take(Answered(request.id, answer))
         return 0
 
-    monkeypatch.setattr(headless, "converse", converse)
+    monkeypatch.setattr(running, "converse", converse)
     assert main(["sentiment", "good", "good", "--model", "starter/mrpc"]) == 0
     pairs, starter = capsys.readouterr().err.splitlines()
     assert pairs.startswith("note: starter/mrpc judges pairs of texts")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from core.encoder_models import Head
-from core.registry import STARTER_FOLDER
+from core.engine.networks.encoder_models import Head
+from core.models.registry import STARTER_FOLDER
 from tests.cli.process import PATIENCE_S, run, start
 from tests.conftest import EncoderBuilder
 

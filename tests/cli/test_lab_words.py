@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.families import FAMILIES
+from core.lab.families import FAMILIES
 from tests.cli.process import run
 
 

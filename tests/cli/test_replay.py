@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import torch
 
-from core.codec import to_json
-from core.engine import Engine
-from core.protocol import Event, Generate, TokenGenerated
-from core.run_log import event_line, read_runs
-from core.sampling_params import SamplingParams, ScheduledParams
+from core.engine.engine import Engine
+from core.history.run_lines import event_line, read_runs
+from core.messages.codec import to_json
+from core.messages.protocol import Event, Generate, TokenGenerated
+from core.messages.sampling_params import SamplingParams, ScheduledParams
 from tests.cli.process import run
 from tests.conftest import Builder
 

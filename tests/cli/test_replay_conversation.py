@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from core.engine import Engine
-from core.protocol import Event, Generate, RunStarted
-from core.sampling_params import SamplingParams, ScheduledParams
-from core.sessions import ConversationFile, Place, run_line, saved_line
+from core.engine.engine import Engine
+from core.history.conversation_file import ConversationFile, Place, run_line, saved_line
+from core.messages.protocol import Event, Generate, RunStarted
+from core.messages.sampling_params import SamplingParams, ScheduledParams
 from tests.cli.process import run
 
 

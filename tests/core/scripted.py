@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.causal import CausalModel
-from core.loading import LoadedCausal
-from core.records import ModelInfo
-from core.tokenization import TextTokenizer
+from core.engine.networks.causal import CausalModel
+from core.engine.networks.loading import LoadedCausal
+from core.messages.records import ModelInfo
+from core.text.tokenization import TextTokenizer
 
 CERTAIN = 50.0
 """A logit that makes a token all but certain among zeros."""

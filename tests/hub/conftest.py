@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from core.encoder_models import Head
+from core.engine.networks.encoder_models import Head
 from core.errors import EngineError
-from core.hub.download import Download, DownloadEvent
-from core.hub.records import DownloadPlan
-from core.registry import STARTER_FOLDER, resolve
+from core.models.hub.download import Download, DownloadEvent
+from core.models.hub.records import DownloadPlan
+from core.models.registry import STARTER_FOLDER, resolve
 from tests.conftest import EncoderBuilder
 from tests.hub.server import HubRepository, LocalHub, sha256
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.registry import COURSE_MODELS, resolve
+from core.models.registry import COURSE_MODELS, resolve
 from tests.cli.process import Finished, run
 from tests.hub.conftest import MRPC, SST2
 from tests.hub.server import HubRepository, LocalHub

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from core.errors import DownloadError, EngineError
-from core.hub.cache import cached_snapshot
-from core.hub.download import Download, Transferring
-from core.hub.records import Fetched, Paused, Verifying
-from core.model_files.facts import model_facts
-from core.model_files.verifying import FileState, check_files
-from core.registry import cached_models, resolve, weight_files
+from core.models.facts import model_facts
+from core.models.hub.cache import cached_snapshot
+from core.models.hub.download import Download, Transferring
+from core.models.hub.records import Fetched, Paused, Verifying
+from core.models.registry import cached_models, resolve, weight_files
+from core.models.verifying import FileState, check_files
 from tests.hub.conftest import download, drain, pull, size_of, until
 from tests.hub.server import HubRepository, LocalHub, sha256
 

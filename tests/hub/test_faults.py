@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from core.errors import ModelFormatError
-from core.hub.cache import cached_snapshot
-from core.hub.download import Transferring
-from core.hub.records import Paused
-from core.hub.transfer import asked_wait_s
+from core.models.hub.cache import cached_snapshot
+from core.models.hub.download import Transferring
+from core.models.hub.process.transfer import asked_wait_s
+from core.models.hub.records import Paused
 from tests.hub.conftest import (
     download,
     is_whole,

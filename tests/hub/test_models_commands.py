@@ -14,15 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from core.hub.cache import ORGANISATIONS
-from core.registry import STARTERS, resolve
+from core.models.hub.cache import ORGANISATIONS
+from core.models.registry import STARTERS, resolve
 from tests.cli.process import Finished, command_line, environment, run, start
 from tests.cli.test_bad_input import assert_refused
 from tests.hub.conftest import parts_in
 from tests.hub.server import HubRepository, LocalHub
-from tui.model_commands import run as run_action
-from tui.model_options import add_model_actions
-from tui.options import Parser
+from tui.commands.model_options import add_model_actions
+from tui.commands.models import run as run_action
+from tui.commands.options import Parser
 
 PATIENCE_S = 60
 
@@ -309,7 +309,7 @@ def test_a_course_name_brings_back_what_it_removed(name: str, hub: LocalHub, cac
     (snapshot.parents[1] / "refs" / "main").write_text("1" * 40)
     said: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tui.model_commands.say", said.append)
+        patch.setattr("tui.commands.models.say", said.append)
         assert act("rm", name) == 0
         assert not snapshot.exists()
         named = f"{ORGANISATIONS[name]}/{name}"

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from core.errors import DownloadError, ModelFormatError, ModelNotFoundError
-from core.hub.download import Download
-from core.hub.faults import without_token
-from core.hub.files import choose_files
-from core.hub.records import Fetched, HubFile
-from core.hub.refusals import cannot_write, size_text
-from core.model_files.trash import move_to_trash, trash_bytes
-from core.registry import cached_models, resolve
+from core.models.hub.download import Download
+from core.models.hub.process.faults import without_token
+from core.models.hub.process.files import choose_files
+from core.models.hub.records import Fetched, HubFile
+from core.models.hub.refusals import cannot_write, size_text
+from core.models.registry import cached_models, resolve
+from core.models.trash import move_to_trash, trash_bytes
 from tests.hub.conftest import (
     download,
     drain,

@@ -105,7 +105,7 @@ def test_the_app_opens_no_connection(guard: Guard, hub: LocalHub, monkeypatch: p
         assert terminal.wait() == 0
     finally:
         terminal.close()
-    assert sum("core.worker" in line for line in guard.lines()) == 1
+    assert sum("core.engine.worker" in line for line in guard.lines()) == 1
     assert guard.connections() == []
     assert not hub.served
 

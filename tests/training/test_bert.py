@@ -20,7 +20,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from core.tasks.distillation_model import soft_label_loss
+from core.engine.lab.distillation.model import soft_label_loss
 from tests.training.recipes import distil_student, train_bert, train_task, word_pieces
 from training.bert_measures import mean_ranks, spearman
 from training.bert_model import build_family

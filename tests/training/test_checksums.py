@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from core.errors import ModelFormatError
-from core.model_files.verifying import CHECKSUMS_FILE, read_checksums
-from core.registry import STARTER_FOLDER
+from core.models.registry import STARTER_FOLDER
+from core.models.verifying import CHECKSUMS_FILE, read_checksums
 from training.checksums import checksums, main
 
 

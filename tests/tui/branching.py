@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from core.protocol import Done, Event, Generate, Inspect, Inspected, RunStarted, SequenceDone, TokenGenerated, Work
-from core.records import Candidate, CandidateTable, CutRule, FinishReason, StepRecord
-from core.sampling_params import SamplingParams
+from core.messages.protocol import (
+    Done,
+    Event,
+    Generate,
+    Inspect,
+    Inspected,
+    RunStarted,
+    SequenceDone,
+    TokenGenerated,
+    Work,
+)
+from core.messages.records import Candidate, CandidateTable, CutRule, FinishReason, StepRecord
+from core.messages.sampling_params import SamplingParams
 from tests.tui.fake_engine import INFO, stats, step
-from tui.runs import KeptRun
-from tui.turn import Turn
+from tui.main.runs import KeptRun
+from tui.transcript.turn import Turn
 
 PROMPT = "Once upon"
 TEXTS = (" a", " time", " there", " was", " [bold]", " 한국", "\n", " girl", ".")

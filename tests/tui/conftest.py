@@ -14,11 +14,11 @@ from textual.pilot import Pilot
 from tokenizers import Tokenizer
 
 from core.locations import conversations_folder
-from core.tokenization import TextTokenizer
+from core.text.tokenization import TextTokenizer
 from tests.tui.fake_engine import FakeEngine
 from tests.tui.pictures import SnapCompare, camera
 from tui.app import NlpTui
-from tui.screen import MainScreen
+from tui.main.screen import MainScreen
 
 
 @dataclass

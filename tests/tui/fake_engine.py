@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from core.client import Reply
+from core.backends.process import Reply
 from core.errors import EngineError
-from core.protocol import (
+from core.messages.protocol import (
     Cancel,
     Compare,
     Compared,
@@ -24,8 +24,8 @@ from core.protocol import (
     TokenGenerated,
     Work,
 )
-from core.records import FinishReason, ModelInfo, RunStats, Similarity, StepRecord
-from core.sampling_params import SamplingParams
+from core.messages.records import FinishReason, ModelInfo, RunStats, Similarity, StepRecord
+from core.messages.sampling_params import SamplingParams
 
 INFO = ModelInfo("starter/gpt2", "starter", "/models/gpt2", "GPT2LMHeadModel", 10, 512, 50257, "cpu", "float32", 0.1)
 

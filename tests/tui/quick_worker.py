@@ -8,9 +8,9 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from core.protocol import Done, Generate, Hello, Load, Loaded, RunStarted, SequenceDone, TokenGenerated
-from core.records import FinishReason
-from core.worker import Inbox, _protocol_output
+from core.engine.worker import Inbox, _protocol_output
+from core.messages.protocol import Done, Generate, Hello, Load, Loaded, RunStarted, SequenceDone, TokenGenerated
+from core.messages.records import FinishReason
 from tests.tui.fake_engine import INFO, stats, step
 
 WORDS = (" there", " was", " a", " 소녀", " [bold]", "\n", " who", " spoke", "\x1b", " to", " rivers", ".")

@@ -21,16 +21,16 @@ from textual.widget import Widget
 
 import tui
 from core.lab.sentence_pairs import CompareAll
-from core.protocol import Ask, Compare, Done, Event, Scored, ScoreTokens, Work
-from core.records import TokenScore
+from core.messages.protocol import Ask, Compare, Done, Event, Scored, ScoreTokens, Work
+from core.messages.records import TokenScore
 from tests.tui import branching
 from tests.tui.conftest import Launch, Running
 from tests.tui.fake_engine import FakeEngine, answer_comparison
-from tests.tui.labs.test_similarity import script as similarities
-from tui.conversations_dialog import ConversationsDialog
-from tui.dialogs import ChoiceDialog, HelpDialog, NameDialog
-from tui.labs.all_labs import LABS
-from tui.pair_map import PairMap
+from tests.tui.lab.test_similarity import script as similarities
+from tui.conversations.dialog import ConversationsDialog
+from tui.lab.catalogue import LABS
+from tui.widgets.dialogs import ChoiceDialog, HelpDialog, NameDialog
+from tui.widgets.pictures.pair_map import PairMap
 
 Kind = type[DOMNode]
 Arrive = Callable[[Running], Awaitable[object]]
@@ -119,7 +119,7 @@ async def list_conversations(running: Running) -> None:
 
 async def export(running: Running) -> None:
     """Open the dialog that exports."""
-    from tui.export_dialog import ExportDialog, Format, Scope
+    from tui.export.export_dialog import ExportDialog, Format, Scope
 
     scopes = [Scope(name, name, {one: lambda: "" for one in Format}) for name in ("run 1", "run 2", "all")]
     await open_screen(lambda _: ExportDialog(scopes[:2], 0, scopes[2]), running)

@@ -22,10 +22,10 @@ from typing import Any
 
 import pytest
 
-from core.conversation_list import conversation_paths
-from core.protocol import TokenGenerated
-from core.saved_runs import read_conversation
-from core.sessions import ConversationFile
+from core.history.conversation_file import ConversationFile
+from core.history.conversation_list import conversation_paths
+from core.history.conversation_reader import read_conversation
+from core.messages.protocol import TokenGenerated
 from tests.tui import writing_app
 
 pytestmark = pytest.mark.starter

@@ -10,17 +10,27 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from core.protocol import Compare, Compared, Done, Event, Generate, RunStarted, SequenceDone, TokenGenerated, Work
-from core.records import FinishReason, Similarity
+from core.messages.protocol import (
+    Compare,
+    Compared,
+    Done,
+    Event,
+    Generate,
+    RunStarted,
+    SequenceDone,
+    TokenGenerated,
+    Work,
+)
+from core.messages.records import FinishReason, Similarity
 from tests.tui.conftest import read_tokenizer
 from tests.tui.fake_engine import INFO, FakeEngine, stats, step
 from tests.tui.pictures import SMALL, WIDE, Show, SnapCompare
 from tui.app import NlpTui
-from tui.dialogs import NameDialog
-from tui.export_dialog import ExportDialog
-from tui.screen import MainScreen
-from tui.take_away import export
-from tui.turn import Turn
+from tui.export.actions import export
+from tui.export.export_dialog import ExportDialog
+from tui.main.screen import MainScreen
+from tui.transcript.turn import Turn
+from tui.widgets.dialogs import NameDialog
 
 PIECES = (" there", " was", " a", " little", " girl", ".")
 
@@ -41,7 +51,7 @@ def script(request: Work) -> list[Event]:
 
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> NlpTui:
-    from core.tokenization import TextTokenizer
+    from core.text.tokenization import TextTokenizer
 
     monkeypatch.setattr(TextTokenizer, "from_folder", read_tokenizer)
     engine = FakeEngine()

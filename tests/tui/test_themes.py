@@ -9,7 +9,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from core.protocol import (
+from core.messages.protocol import (
     Done,
     Event,
     Generate,
@@ -22,13 +22,13 @@ from core.protocol import (
     TokenGenerated,
     Work,
 )
-from core.records import Candidate, CandidateTable, CutRule, FinishReason, StepRecord, TokenScore
+from core.messages.records import Candidate, CandidateTable, CutRule, FinishReason, StepRecord, TokenScore
 from tests.tui.fake_engine import INFO, FakeEngine, stats, step
 from tests.tui.pictures import SMALL, WIDE, SnapCompare
 from tests.tui.test_snapshots import app, until
 from tui.app import NlpTui
-from tui.conversations_dialog import ConversationsDialog
-from tui.screen import MainScreen
+from tui.conversations.dialog import ConversationsDialog
+from tui.main.screen import MainScreen
 
 __all__ = ["app"]
 

@@ -10,10 +10,10 @@ from textual.geometry import Region
 from textual.scroll_view import ScrollView
 from textual.widget import Widget
 
-from core.records import TokenPiece
-from core.registry import STARTER_FOLDER
+from core.messages.records import TokenPiece
+from core.models.registry import STARTER_FOLDER
 from tests.tui.conftest import read_tokenizer
-from tui.fields import Field
+from tui.widgets.fields import Field
 
 TOKENIZERS = {"gpt2": 50_257, "bert": 30_522}
 """The tokenizers and how many tokens each has."""

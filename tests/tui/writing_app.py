@@ -12,12 +12,12 @@ import os
 import sys
 from typing import Any
 
-from core.client import EngineClient
-from core.sampling_params import SamplingParams
+from core.backends.process import EngineClient
+from core.messages.sampling_params import SamplingParams
 from tests.tui import quick_worker
 from tui.app import NlpTui
-from tui.screen import MainScreen
-from tui.turn import Turn
+from tui.main.screen import MainScreen
+from tui.transcript.turn import Turn
 
 
 def tell(**entries: object) -> None:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.errors import EngineError
-from core.hub.cache import split_revision
-from core.hub.refusals import size_text
-from core.model_files.trash import bring_back, folder_bytes, move_to_trash, trashed_names
-from core.model_files.verifying import FileCheck, FileState, check_files
-from core.registry import STARTERS, ResolvedModel, Source, weight_files
-from tui.bars import bar
+from core.models.hub.cache import split_revision
+from core.models.hub.refusals import size_text
+from core.models.registry import STARTERS, ResolvedModel, Source, weight_files
+from core.models.trash import bring_back, folder_bytes, move_to_trash, trashed_names
+from core.models.verifying import FileCheck, FileState, check_files
 from tui.models.rows import ModelRow
+from tui.widgets.bars import bar
 
 if TYPE_CHECKING:
     from tui.models.screen import ModelsScreen

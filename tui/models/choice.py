@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from core.errors import EngineError
 from core.memory import RESERVE_BYTES, free_bytes
-from core.registry import resolve
+from core.models.registry import resolve
 from tui.models.rows import ModelRow, Use
 from tui.models.texts import PRECISIONS, Room
 
 if TYPE_CHECKING:
+    from tui.main.screen import MainScreen
     from tui.models.screen import ModelsScreen
-    from tui.screen import MainScreen
 
 
 class ModelChoice:

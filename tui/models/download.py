@@ -9,13 +9,13 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from core.errors import EngineError
-from core.hub.download import Download, DownloadEvent, Transferring
-from core.hub.records import DownloadPlan, Fetched, Paused, Verifying
-from core.hub.refusals import size_text
-from tui.bars import bar
+from core.models.hub.download import Download, DownloadEvent, Transferring
+from core.models.hub.records import DownloadPlan, Fetched, Paused, Verifying
+from core.models.hub.refusals import size_text
 from tui.models.plan_dialog import PlanDialog
 from tui.models.texts import plan_lines
 from tui.models.transfer_text import share_of, transfer_text
+from tui.widgets.bars import bar
 
 if TYPE_CHECKING:
     from textual.worker import Worker

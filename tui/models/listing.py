@@ -11,11 +11,11 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.widgets import DataTable
 
-from core.hub.refusals import size_text
-from core.text import visible
-from tui.bars import fit
+from core.models.hub.refusals import size_text
+from core.text.visible import visible
 from tui.models.rows import ModelRow, Use
 from tui.models.texts import precision_in_use
+from tui.widgets.bars import fit
 
 WRITES, COMPARES, UNUSABLE = "▸", "≈", "✗"
 """What stands before the model that writes, the one that compares, and one that cannot be used."""

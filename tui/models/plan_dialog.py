@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from core.text import visible
+from core.text.visible import visible
 
 
 class PlanDialog(ModalScreen[bool]):

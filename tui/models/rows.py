@@ -12,12 +12,12 @@ from enum import StrEnum
 from typing import Any
 
 from core.errors import EngineError
-from core.hub.cache import ORGANISATIONS, split_revision
-from core.model_files.checks import check_model
-from core.model_files.conversions import converted_models
-from core.model_files.facts import ModelFacts, model_facts, task_of
-from core.model_files.gguf_header import read_gguf
-from core.registry import COURSE_MODELS, STARTERS, ResolvedModel, Task, cached_models, read_config, resolve
+from core.models.checks import check_model
+from core.models.conversions import converted_models
+from core.models.facts import ModelFacts, model_facts, task_of
+from core.models.gguf_header import read_gguf
+from core.models.hub.cache import ORGANISATIONS, split_revision
+from core.models.registry import COURSE_MODELS, STARTERS, ResolvedModel, Task, cached_models, read_config, resolve
 
 MOMENT_S = 0.1
 """How long rows are read before those that are there are shown."""

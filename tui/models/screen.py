@@ -18,10 +18,8 @@ from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
 
 from core.errors import EngineError
-from core.registry import Source, resolve
-from core.text import visible
-from tui.dialogs import HelpDialog
-from tui.fields import Field
+from core.models.registry import Source, resolve
+from core.text.visible import visible
 from tui.models.care import ModelCare
 from tui.models.choice import ModelChoice, folder_of
 from tui.models.download import ModelDownload
@@ -29,9 +27,11 @@ from tui.models.listing import COMPARES, UNUSABLE, WRITES, ModelsTable
 from tui.models.rows import known_models, read_some
 from tui.models.settings import ModelSettings
 from tui.models.texts import Room, detail_text
+from tui.widgets.dialogs import HelpDialog
+from tui.widgets.fields import Field
 
 if TYPE_CHECKING:
-    from tui.screen import MainScreen
+    from tui.main.screen import MainScreen
 
 NARROW_COLUMNS = 100
 

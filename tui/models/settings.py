@@ -12,7 +12,7 @@ from textual.getters import query_one
 from textual.message import Message
 from textual.widgets import Label, Select, Static
 
-from core.text import visible
+from core.text.visible import visible
 from tui.models.texts import PRECISIONS
 
 DEVICES = ("auto", "cpu", "mps") if sys.platform == "darwin" else ("auto", "cpu", "cuda", "xpu")

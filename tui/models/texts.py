@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from textual.content import Content
 
-from core.hub.cache import MAIN
-from core.hub.records import DownloadPlan
-from core.hub.refusals import size_text
-from core.model_files.facts import ModelFacts
-from core.registry import Task
-from core.text import visible
+from core.models.facts import ModelFacts
+from core.models.hub.cache import MAIN
+from core.models.hub.records import DownloadPlan
+from core.models.hub.refusals import size_text
+from core.models.registry import Task
+from core.text.visible import visible
 from tui.models.rows import ModelRow, Use, purpose
 
 PRECISIONS = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}

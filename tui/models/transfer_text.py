@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from core.hub.download import Transferring
-from core.hub.refusals import size_text
+from core.models.hub.download import Transferring
+from core.models.hub.refusals import size_text
 
 
 def transfer_text(event: Transferring) -> str:

@@ -1,1 +1,1 @@
-"""The tasks of the lab, compared with transformers."""
+"""What the lab computes without a model."""

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 from textual.widgets import Static
 
-from core.hub.cache import cached_snapshot
-from core.model_files.conversions import ORIGIN_FILE
-from core.model_files.verifying import FileCheck
-from core.protocol import Load
-from core.registry import DEFAULT_GENERATOR, ResolvedModel, resolve
+from core.messages.protocol import Load
+from core.models.conversions import ORIGIN_FILE
+from core.models.hub.cache import cached_snapshot
+from core.models.registry import DEFAULT_GENERATOR, ResolvedModel, resolve
+from core.models.verifying import FileCheck
 from tests.core.gguf_files import GgufFile
 from tests.tui.conftest import Launch
 from tests.tui.models.opening import enter_name, go_to, note, open_models, put_into_cache, state
-from tui.screen import Target
+from tui.main.screen import Target
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 

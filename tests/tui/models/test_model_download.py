@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from textual.widgets import Static
 
-from core.hub.cache import cached_snapshot
-from core.protocol import Load
-from core.registry import DEFAULT_GENERATOR
+from core.messages.protocol import Load
+from core.models.hub.cache import cached_snapshot
+from core.models.registry import DEFAULT_GENERATOR
 from tests.hub.conftest import is_whole, part_of, size_of, weights_of
 from tests.hub.server import LocalHub
 from tests.tui.conftest import Launch, Running

@@ -8,20 +8,20 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from core.hub.records import DownloadPlan, HubFile
-from core.tokenization import TextTokenizer
+from core.models.hub.records import DownloadPlan, HubFile
+from core.text.tokenization import TextTokenizer
 from tests.tui.conftest import read_tokenizer
 from tests.tui.fake_engine import FakeEngine
 from tests.tui.models.opening import put_into_cache
 from tests.tui.pictures import SnapCompare
 from tests.tui.test_snapshots import until
 from tui.app import NlpTui
+from tui.main.screen import MainScreen
 from tui.models import rows as model_rows
 from tui.models.plan_dialog import PlanDialog
 from tui.models.rows import ModelRow, read_row
 from tui.models.screen import ModelsScreen
 from tui.models.texts import PRECISIONS, Room, plan_lines
-from tui.screen import MainScreen
 
 
 def read_elsewhere(row: ModelRow) -> ModelRow:

@@ -11,25 +11,25 @@ from pathlib import Path
 import pytest
 from textual.widgets import Select
 
-from core.encoder_models import Head
+from core.engine.networks.encoder_models import Head
 from core.errors import ModelTooLargeError
-from core.hub.refusals import size_text
 from core.locations import conversions_folder
-from core.model_files.conversions import ORIGIN_FILE
-from core.model_files.facts import model_facts
-from core.protocol import Ask, Compare, Load
-from core.records import FinishReason
-from core.registry import DEFAULT_GENERATOR, DEFAULT_PARAPHRASER, STARTERS, resolve
+from core.messages.protocol import Ask, Compare, Load
+from core.messages.records import FinishReason
+from core.models.conversions import ORIGIN_FILE
+from core.models.facts import model_facts
+from core.models.hub.refusals import size_text
+from core.models.registry import DEFAULT_GENERATOR, DEFAULT_PARAPHRASER, STARTERS, resolve
 from tests.conftest import EncoderBuilder
 from tests.core.gguf_files import GgufFile
 from tests.tui.conftest import Launch, Running
 from tests.tui.fake_engine import FakeEngine, answer_comparison
 from tests.tui.models.opening import details, enter_name, first_cell, go_to, note, open_models, state
-from tui.dialogs import HelpDialog
+from tui.main.screen import Target
 from tui.models import rows as model_rows
 from tui.models.rows import ModelRow
 from tui.models.screen import ModelsScreen
-from tui.screen import Target
+from tui.widgets.dialogs import HelpDialog
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 

@@ -1,0 +1,54 @@
+"""What a task of the lab has at hand while it answers: models, progress, and a look at who else is waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from core.engine.networks.encoder_models import Head, LoadedEncoder, comparing_head, two_labelled
+from core.engine.networks.gguf_conversion import ready
+from core.engine.networks.loading import LoadedCausal, ProgressCallback
+from core.engine.shelf import Shelf
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One question's place in the engine."""
+
+    shelf: Shelf
+    device_name: str
+    """auto, cuda, mps, xpu or cpu."""
+    dtype: str
+    """auto, float32, float16, bfloat16 or int8."""
+    progress: ProgressCallback
+    """To be told of everything slow: (stage, fraction)."""
+    should_stop: Callable[[], bool]
+    """Whether the question was cancelled; long tasks ask between two steps and end with what they have."""
+    between: Callable[[], None]
+    """Lets short requests in; long tasks call it between two steps."""
+
+    def encoder(self, head: Head, name: str) -> LoadedEncoder:
+        """A model with a head, loaded when it is not there yet.
+
+        Raises:
+            EngineError: there is none by this name.
+        """
+        return self.shelf.encoder(head, name, self.device_name, self.dtype, self.progress)
+
+    def comparer(self, name: str) -> LoadedEncoder:
+        """A model to compare sentences with: a classifier of two labels, or an encoder without labels.
+
+        Raises:
+            EngineError: there is none by this name.
+        """
+        head = comparing_head(ready(name, self.progress))
+        loaded = self.encoder(head, name)
+        return two_labelled(loaded) if head is Head.CLASSIFIER else loaded
+
+    def causal(self, name: str) -> LoadedCausal:
+        """A causal model, loaded when it is not there yet.
+
+        Raises:
+            EngineError: there is none by this name.
+        """
+        return self.shelf.causal(name, self.device_name, self.dtype, self.progress)[0]

@@ -1,0 +1,1 @@
+"""Distillation: half of a BERT learns from the whole."""

@@ -1,0 +1,1 @@
+"""Evaluation: a model judged on a table of labelled texts."""

@@ -1,0 +1,1 @@
+"""Fine-tuning: a table of texts and labels becomes a model."""

@@ -1,0 +1,1 @@
+"""The models themselves: loading, devices, precisions, the lean GPT-2, encoders and causal models."""

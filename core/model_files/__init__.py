@@ -1,1 +1,0 @@
-"""What lies on disk: model folders and gguf files, known and checked before anything of them is loaded."""

@@ -1,0 +1,1 @@
+"""The download process: the only place that imports huggingface_hub and opens a connection."""

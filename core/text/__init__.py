@@ -1,0 +1,1 @@
+"""Texts: what a terminal may be shown, tokens, Unicode forms."""

@@ -1,0 +1,1 @@
+"""The tasks of the lab, compared with transformers."""

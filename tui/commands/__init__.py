@@ -1,0 +1,1 @@
+"""The command line: shared options, and the commands without a screen."""

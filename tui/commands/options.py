@@ -1,0 +1,209 @@
+"""What the commands' options have in common: their parser, models, sampling, texts from arguments, files and pipes.
+
+Imports nothing heavy, and knows no command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn, TypeAlias
+
+from core.errors import EngineError, InputError, SettingError
+from core.messages.records import ChatMode
+from core.messages.sampling_params import INTEGERS, RANGES, SamplingParams, check_setting
+from core.text.visible import check_encodable, check_not_empty, visible
+
+EXIT_USAGE = 2
+
+_SAMPLING_HELP = {
+    "max_new_tokens": "tokens to add at most",
+    "max_length": "prompt and new tokens together, instead of --max-new-tokens",
+    "temperature": "divides the logits; 0 is greedy",
+    "top_k": "keep the k most likely tokens; 0 is off",
+    "top_p": "keep the likeliest tokens up to this mass; 1 is off",
+    "min_p": "keep tokens this likely relative to the best; 0 is off",
+    "typical_p": "keep the most typical tokens up to this mass; 1 is off",
+    "repetition_penalty": "above 1 makes seen tokens less likely; 1 is off",
+    "no_repeat_ngram_size": "no n-gram of this size twice; 0 is off",
+    "num_beams": "search with this many beams instead of drawing; 1 is off",
+    "num_return_sequences": "continuations written side by side",
+    "candidates": "most likely tokens listed in each record",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the error and exit with 2."""
+        advice = f"see {self.prog} --help"
+        if message.endswith("expected one argument"):
+            advice += "; a value that begins with - needs a =, as in --option=-value"
+        elif message.startswith("unrecognized arguments: -"):
+            advice += "; a text that begins with - comes after --"
+        hint = "" if "hint: " in message else f". hint: {advice}"
+        print(visible(f"error: {message}{hint}"), file=sys.stderr)
+        sys.exit(EXIT_USAGE)
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """Leave once what was printed has gone where it should."""
+        sys.stdout.flush()
+        super().exit(status, message)
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        """Take `--` for a value after an option's `=`; argparse would drop it and hand on an empty list."""
+        if action.option_strings and action.nargs is None and arg_strings == ["--"]:
+            value = self._get_value(action, "--")
+            self._check_value(action, value)
+            return value
+        return super()._get_values(action, arg_strings)
+
+
+Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
+"""What `add_subparsers` gives."""
+
+
+def add_command(
+    commands: argparse._SubParsersAction[Parser], name: str, summary: str, run: Callable[..., int]
+) -> Parser:
+    command: Parser = commands.add_parser(name, help=summary, description=summary.capitalize(), allow_abbrev=False)
+    command.add_argument("--json", action="store_true", help="one JSON object a line")
+    command.add_argument("--debug", action="store_true", help="show tracebacks")
+    command.set_defaults(run=run, command=name)
+    return command
+
+
+def add_text(command: Parser, what: str) -> None:
+    """Let a command take a text as an argument, from a file, or from standard input."""
+    command.add_argument("text", nargs="?", metavar=what.upper(), help=f"the {what}; - reads standard input")
+    command.add_argument("--file", metavar="F", help=f"read the {what} from a UTF-8 file")
+
+
+def add_model_options(parser: Parser, default: str) -> None:
+    """Let a command name its model, device and precision; an empty default is for tasks that no starter does."""
+    shown = f" ({default})" if default else ""
+    parser.add_argument(
+        "--model", default=default, metavar="NAME", help=f"starter, folder, gguf file or hub name{shown}"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cuda, mps, xpu or cpu")
+    parser.add_argument("--dtype", default="auto", choices=("auto", "float32", "float16", "bfloat16", "int8"))
+    parser.add_argument("--offline", action="store_true", help="open no connection; only models pull ever does")
+    if parser.prog == "nlp-tui":
+        parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    else:
+        parser.set_defaults(starter=default)
+
+
+def add_sampling(command: Parser, names: Sequence[str]) -> None:
+    """Give a command the sampling settings of these names."""
+    defaults = SamplingParams()
+    for name in names:
+        default = getattr(defaults, name)
+        command.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=setting(name),
+            default=default,
+            metavar="N" if name in INTEGERS else "X",
+            help=f"{_SAMPLING_HELP[name]} ({default:g})",
+        )
+    way = command.add_mutually_exclusive_group()
+    way.add_argument("--do-sample", dest="do_sample", action="store_true", default=True, help="draw tokens (default)")
+    way.add_argument("--greedy", dest="do_sample", action="store_false", help="take the most likely token each time")
+    if "max_new_tokens" in names:
+        command.add_argument("--stop-string", action="append", default=[], metavar="S", help="end here; repeatable")
+        command.add_argument("--seed", type=count, default=None, metavar="N", help="repeat a run (default: a new one)")
+
+
+def add_chat(command: Parser) -> None:
+    """Let a command choose between a turn of a chat and a text to continue."""
+    command.add_argument(
+        "--chat",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="use the model's chat template (default: where it has one), or continue the text as it is",
+    )
+
+
+def chat_mode(options: argparse.Namespace) -> ChatMode:
+    """What was chosen."""
+    return ChatMode.AUTO if options.chat is None else ChatMode.ON if options.chat else ChatMode.OFF
+
+
+def setting(name: str) -> Callable[[str], float]:
+    """A parser of one sampling setting."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{name} must be a number, got {text!r}") from None
+        try:
+            check_setting(name, value)
+        except SettingError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+        return int(value) if name in INTEGERS else value
+
+    return parse
+
+
+def count(text: str) -> int:
+    """A whole number from 0 up."""
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0 up, got {text!r}")
+    return int(text)
+
+
+def share(text: str) -> float:
+    """A number in (0, 1]."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number in (0, 1], got {text!r}")
+    return value
+
+
+def sampling_params(options: argparse.Namespace) -> SamplingParams:
+    """The sampling settings of a parsed command line."""
+    values = {name: getattr(options, name) for name in RANGES if hasattr(options, name)}
+    seed = getattr(options, "seed", None)
+    return SamplingParams(
+        **values,
+        do_sample=options.do_sample,
+        seed=secrets.randbelow(2**31) if seed is None else seed,
+        stop_strings=tuple(check_encodable(stop, "a stop string") for stop in getattr(options, "stop_string", ())),
+    )
+
+
+def read_text(options: argparse.Namespace, what: str) -> str:
+    """The text of a command: the argument, a file, or standard input.
+
+    Raises:
+        InputError: none, several, empty, or not UTF-8.
+        EngineError: the file cannot be read.
+    """
+    if (options.text is None) == (options.file is None):
+        raise InputError(
+            f"the {what} is missing" if options.text is None else f"the {what} is given twice", "give it once"
+        )
+    if options.file is None and options.text != "-":
+        return check_not_empty(check_encodable(options.text, f"the {what}"), f"the {what}")
+    source = "standard input" if options.file is None else options.file
+    if not source:
+        raise InputError("the name of the file is empty", "give its path")
+    try:
+        raw = sys.stdin.buffer.read() if options.file is None else Path(options.file).read_bytes()
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{source} is not valid UTF-8 (byte {error.start + 1})", "re-encode it, for example with iconv -t UTF-8"
+        ) from None
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise EngineError(f"{source} cannot be read: {reason}", "check the path and its permissions") from None
+    return check_not_empty(text, source)

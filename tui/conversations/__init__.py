@@ -1,0 +1,1 @@
+"""Conversations in the app: kept, listed, brought back, and their branches."""

@@ -1,0 +1,1 @@
+"""What is taken along: copies to the clipboard and files."""

@@ -1,0 +1,1 @@
+"""What every token looks at."""

@@ -1,0 +1,50 @@
+"""`attention`: what each token looks at, on the command line."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from core.models.registry import DEFAULT_MASKED_LM
+from tui.commands.options import Commands, add_command, add_model_options, add_text, count, read_text
+
+if TYPE_CHECKING:
+    from core.lab.catalogue import Answer
+
+
+def add_commands(commands: Commands) -> None:
+    """Add `attention`."""
+    attention = add_command(commands, "attention", "what each token of a text looks at", _run)
+    add_text(attention, "text")
+    attention.add_argument("--layer", type=count, default=1, metavar="N", help="from 1 (1)")
+    attention.add_argument("--head", type=count, default=0, metavar="N", help="from 1; 0 is the mean of the heads (0)")
+    attention.add_argument("--max-tokens", type=count, default=48, metavar="N", help="cut a longer text (48)")
+    add_model_options(attention, DEFAULT_MASKED_LM)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from core.lab.attention import Attend, Attention  # records that other commands do without
+    from tui.commands import running
+    from tui.widgets.pictures import shading  # asyncio and the engine client are not needed by --version and --help
+
+    target = running.Target.of(options)
+    question = Attend(target.model, read_text(options, "text"), options.layer, options.head, options.max_tokens)
+
+    def take(answer: Answer) -> None:
+        assert isinstance(answer, Attention)
+        if target.json:
+            for index, (token, weights) in enumerate(zip(answer.tokens, answer.weights, strict=True)):
+                running.print_json({"index": index, "token": token.token, "text": token.text, "weights": weights})
+        else:
+            shown = shading.names(answer)
+            cells = shading.label_cells(shown)
+            print(f"{'':{cells + 5}}{shading.ruler(answer, 2)}")
+            for index, name in enumerate(shown):
+                (column, weight), *_ = shading.strongest(answer, index, 1)
+                grid = shading.row(answer, index, 2)
+                print(f"{index + 1:>3} {shading.fitted(name, cells)} {grid}  {weight:>4.0%} {shown[column]}")
+            running.say(f"{shading.title(answer)}, {shading.place(answer)}; {shading.LEGEND}")
+        if note := shading.cut_note(answer):
+            running.say(f"note: {note}")
+
+    return running.ask(question, target, take)

@@ -1,0 +1,209 @@
+"""`eval`: how good a model is on a file."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+from core.errors import InputError
+from core.models.registry import resolve, weight_files
+from core.text.visible import visible
+from tui.commands.options import Commands, add_command, add_model_options, count
+
+if TYPE_CHECKING:
+    from core.lab.catalogue import Answer
+    from core.lab.evaluation import CausalEvaluation, ClassifierEvaluation, Evaluate, FillEvaluation
+    from core.tables.rows import BrokenRow
+    from tui.commands.running import Target
+
+    Conclusion = ClassifierEvaluation | FillEvaluation | CausalEvaluation
+
+_TASKS = ("similar", "sentiment", "fill", "lm")
+
+_NAMES = {"accuracy": "accuracy", "seconds": "seconds", "disk_bytes": "on disk"}
+
+_SAID_ROWS = 20
+"""How many of the rows that cannot be used are named on stderr."""
+
+
+def add_commands(commands: Commands) -> None:
+    """Add `eval`."""
+    evaluate = add_command(commands, "eval", "how good a model is on a file", _run)
+    evaluate.add_argument("task", choices=_TASKS, help="what the model is asked about each row")
+    evaluate.add_argument("file", metavar="FILE", help="TSV as GLUE has it, CSV, JSON Lines or plain text")
+    evaluate.add_argument("--text", default="", metavar="COL", help="column of the text: a name, or a number from 1")
+    evaluate.add_argument("--text-b", default="", metavar="COL", help="column of the second text of a pair")
+    evaluate.add_argument("--label", default="", metavar="COL", help="column of the label; fill: of the masked words")
+    evaluate.add_argument("--limit", type=count, default=0, metavar="N", help="read so many rows; 0 is all (0)")
+    evaluate.add_argument("--batch-size", type=count, default=32, metavar="N", help="rows at once, at most (32)")
+    evaluate.add_argument("--mistakes", type=count, default=5, metavar="N", help="show so many of the worst rows (5)")
+    evaluate.add_argument("--against", default="", metavar="MODEL", help="judge this one too, and compare both")
+    evaluate.add_argument("--csv", default="", metavar="OUT", help="write every prediction of --model to a file")
+    evaluate.add_argument("--fresh", action="store_true", help="start over instead of going on after a kill")
+    evaluate.add_argument("--seed", type=count, default=0, metavar="N", help="fill: draws the tokens to mask (0)")
+    evaluate.add_argument("--window", type=count, default=0, metavar="N", help="lm: tokens seen at once; 0 is all (0)")
+    evaluate.add_argument("--stride", type=count, default=0, metavar="N", help="lm: 0 is half the window (0)")
+    add_model_options(evaluate, "the task's starter")
+    evaluate.set_defaults(model="")
+
+
+def _run(options: argparse.Namespace) -> int:
+    from core.lab.evaluation import DEFAULT_MODELS, Evaluate, EvaluationTask  # records that other commands do without
+    from tui.commands import running  # asyncio and the engine client are not needed by --version and --help
+
+    task = EvaluationTask(options.task)
+    options.starter = DEFAULT_MODELS[task]
+    options.model = options.model or options.starter
+    if "-" in (options.file, options.csv):
+        raise InputError("eval reads and writes files, not standard input and output", "give the path of a file")
+    target = running.Target.of(options)
+    if options.against:
+        running.Target.of(argparse.Namespace(**{**vars(options), "model": options.against}))
+    question = Evaluate(
+        task=task,
+        model=target.model,
+        path=_absolute(options.file),
+        text=options.text,
+        text_b=options.text_b,
+        label=options.label,
+        limit=options.limit,
+        batch_size=options.batch_size,
+        mistakes=options.mistakes,
+        seed=options.seed,
+        window=options.window,
+        stride=options.stride,
+        csv=_absolute(options.csv) if options.csv else "",
+        fresh=options.fresh,
+    )
+    status, first = _judge(question, target)
+    if not options.against or first is None:
+        return status
+    status, second = _judge(replace(question, model=options.against, csv=""), target)
+    if second is not None:
+        _compare(first, second, as_json=target.json)
+    return status
+
+
+def _judge(question: Evaluate, target: Target) -> tuple[int, Conclusion | None]:
+    """Evaluate one model and print the result: the exit code, and the result unless it was stopped."""
+    from tui.commands import running  # see _run
+
+    printer = _Printer(target.json)
+    status = running.ask(question, target, printer.take)
+    if printer.result is None:
+        running.say(f"stopped after {printer.done:,} of {printer.total:,} rows; the same command goes on from there")
+    return status, printer.result
+
+
+def _compare(first: Conclusion, second: Conclusion, *, as_json: bool) -> None:
+    """Print two models side by side, and the first one's figures over the second one's."""
+    from tui.commands import running  # see _run
+
+    sizes = [sum(file.stat().st_size for file in weight_files(resolve(one.run.model))) for one in (first, second)]
+    figures = {
+        "accuracy": (first.accuracy, second.accuracy),
+        "seconds": (first.run.seconds, second.run.seconds),
+        "disk_bytes": (sizes[0], sizes[1]),
+    }
+    ratios = {name: one / other if other else None for name, (one, other) in figures.items()}
+    if as_json:
+        running.print_json({"model": first.run.model, "against": second.run.model, "ratios": ratios, **figures})
+        return
+    print(f"\n{visible(f'{first.run.model} against {second.run.model}')}")
+    for name, (one, other) in figures.items():
+        shown = [f"{value / 1e6:.1f} MB" if name == "disk_bytes" else f"{value:.4g}" for value in (one, other)]
+        ratio = ratios[name]
+        print(f"{_NAMES[name]:<9} {shown[0]:>10} {shown[1]:>10} {'–' if ratio is None else f'{ratio:.3f}×':>8}")
+    if first.run.resumed or second.run.resumed:
+        running.say("note: a part of the answers was in the journal, so the seconds do not compare; --fresh does")
+
+
+def _absolute(path: str) -> str:
+    return os.path.abspath(os.path.expanduser(path))
+
+
+class _Printer:
+    """Prints what cannot be used as it is found, and the result."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._json = as_json
+        self._broken: list[BrokenRow] = []
+        self.done = self.total = 0
+        self.result: Conclusion | None = None
+
+    def take(self, answer: Answer) -> None:
+        """Print an answer, or a part of it."""
+        from core.lab.evaluation import (  # see _run
+            CausalEvaluation,
+            ClassifierEvaluation,
+            EvaluationProgress,
+            FillEvaluation,
+            RowsSkipped,
+        )
+
+        match answer:
+            case RowsSkipped():
+                self._name(answer.rows)
+            case EvaluationProgress():
+                self.done, self.total = answer.done, answer.total
+            case ClassifierEvaluation() | FillEvaluation() | CausalEvaluation():
+                self.result = answer
+                self._conclude(answer)
+
+    def _name(self, rows: tuple[BrokenRow, ...]) -> None:
+        from tui.commands import running  # see _run
+
+        for row in rows[: max(0, _SAID_ROWS - len(self._broken))]:
+            running.say(f"line {row.line}: {row.reason}; skipped")
+        self._broken += rows
+
+    def _conclude(self, answer: Conclusion) -> None:
+        from tui.commands import running  # see _run
+        from tui.lab.evaluation.tables import remarks  # see _run
+
+        if self._json:
+            running.print_json(_json(answer, self._broken))
+            return
+        print("\n".join(_table(answer)))
+        if len(self._broken) > _SAID_ROWS:
+            running.say(f"note: the lines of {len(self._broken) - _SAID_ROWS:,} more are in the result of --json")
+        for remark in remarks(answer.run):
+            running.say(f"note: {remark}")
+
+
+def _json(answer: Conclusion, broken: list[BrokenRow]) -> dict[str, Any]:
+    """The result in one object; F1 is null where there are no labels."""
+    scores = asdict(answer)
+    run = scores.pop("run")
+    first = {
+        "task": run["task"],
+        "n": run["n"],
+        "accuracy": scores["accuracy"],
+        "f1": scores.get("f1"),
+        "seconds": run["seconds"],
+    }
+    rest = {"skipped_rows": [asdict(row) for row in broken]}
+    return {**first, **{name: value for name, value in (run | scores).items() if name not in first}, **rest}
+
+
+def _table(answer: Conclusion) -> list[str]:
+    """The result for people."""
+    from core.lab.evaluation import CausalEvaluation, ClassifierEvaluation  # see _run
+    from tui.lab.evaluation import tables  # see _run
+
+    lines = [tables.headline(answer.run), ""]
+    lines += [f"{tables.cell(name, 20)} {value}" for name, value in tables.score_rows(answer)]
+    if isinstance(answer, ClassifierEvaluation):
+        lines += ["", *tables.class_rows(answer)]
+        lines += ["", *tables.confusion_rows(answer)]
+        lines += ["", *tables.bin_rows(answer)]
+    elif isinstance(answer, CausalEvaluation):
+        lines += [f"{'':<20} {visible(answer.method)}"]
+    rows = tables.worst(answer)
+    if rows:
+        lines += ["", "the hardest texts" if isinstance(answer, CausalEvaluation) else "the surest mistakes"]
+    for head, texts in rows:
+        lines += [head, *(f"    {text}" for text in texts)]
+    return [line.rstrip() for line in lines]

@@ -1,0 +1,1 @@
+"""What is what: BERT, DistilBERT, GPT."""

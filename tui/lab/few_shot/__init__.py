@@ -1,0 +1,1 @@
+"""Answers scored with and without examples."""

@@ -1,0 +1,1 @@
+"""A table of texts and labels becomes a model."""

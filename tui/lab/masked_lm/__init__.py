@@ -1,0 +1,1 @@
+"""Masked language models: filling masks, and the masking game."""

@@ -1,0 +1,1 @@
+"""The span of a text that answers a question."""

@@ -1,0 +1,61 @@
+"""`answer`: the piece of a text that answers a question, on the command line."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from core.text.visible import check_encodable, check_not_empty, visible
+from tui.commands.options import Commands, add_command, add_model_options, count, read_text
+
+if TYPE_CHECKING:
+    from core.lab.catalogue import Answer
+
+
+def add_commands(commands: Commands) -> None:
+    """Add `answer`."""
+    answer = add_command(commands, "answer", "the piece of a text that answers a question", _run)
+    answer.add_argument("question", metavar="QUESTION", help="the question")
+    answer.add_argument("--context", metavar="F", help="a UTF-8 file that holds the answer; - reads standard input")
+    answer.add_argument("--text", metavar="T", help="the text that holds the answer, instead of --context")
+    answer.add_argument("--top", type=count, default=3, metavar="N", help="how many spans (3)")
+    add_model_options(answer, "")
+
+
+def _run(options: argparse.Namespace) -> int:
+    from core.lab.question_answering import (  # records that other commands do without
+        AnsweredQuestion,
+        AnswerQuestion,
+        no_answerer,
+    )
+    from tui.commands import running  # asyncio and the engine client are not needed by --version and --help
+
+    if not options.model:
+        raise no_answerer()
+    asked = check_not_empty(check_encodable(options.question, "the question"), "the question")
+    context = read_text(_source(options), "context")
+    target = running.Target.of(options)
+
+    def take(answer: Answer) -> None:
+        assert isinstance(answer, AnsweredQuestion)
+        for span in answer.spans:
+            if target.json:
+                running.print_json(asdict(span))
+                continue
+            edges = f"start {span.start_prob:>4.0%}, end {span.end_prob:>4.0%}, characters {span.start}-{span.end}"
+            print(visible(f"{span.rank:>3} {span.score:>7.2%}  {span.text}  ({edges})"))
+        if not target.json:
+            windows = f"{answer.windows} windows" if answer.windows > 1 else "1 window"
+            running.say(f"{answer.model}, {windows} of {answer.window_tokens} tokens at most")
+            running.say(f"no answer here: {answer.no_answer:.2%}")
+
+    return running.ask(AnswerQuestion(target.model, asked, context, options.top), target, take)
+
+
+def _source(options: argparse.Namespace) -> argparse.Namespace:
+    """Where the context comes from, as `read_text` wants it."""
+    piped = options.context == "-"
+    if options.text is not None:  # a lone - would mean standard input
+        check_not_empty(options.text.strip("-"), "the context")
+    return argparse.Namespace(text="-" if piped else options.text, file=None if piped else options.context)

@@ -1,0 +1,1 @@
+"""Two sentences: similarity, and whether one follows the other."""

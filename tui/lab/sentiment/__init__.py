@@ -1,0 +1,1 @@
+"""What a text feels, and what each word adds."""

@@ -1,0 +1,1 @@
+"""Logits to probabilities, step by step."""

@@ -1,0 +1,97 @@
+"""What the panes that train share: a key starts, Esc stops, a key goes on; the course is painted now and then."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.widgets import Input
+
+from tui.lab.pane import LabPane
+
+if TYPE_CHECKING:
+    from core.lab.catalogue import Question
+
+PAINT_EVERY_S = 0.2
+"""How often the course of a training is painted at most."""
+
+
+class TrainingPane(LabPane):
+    """A pane whose question trains a model, and is asked by a key alone.
+
+    A subclass writes `training_question`, `clear` and `paint`.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+r", "start", "Train", tooltip="Start training; Esc stops it", priority=True),
+        Binding("ctrl+g", "go_on", "Go on", tooltip="Go on with the run that was stopped", priority=True),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._wanted = ""
+        """The key that was pressed; empty when nothing is to be asked."""
+        self._painted_at = 0.0
+
+    def training_question(self, *, resume: bool) -> Question:
+        """What to ask about the fields as they are.
+
+        Raises:
+            EngineError: a field cannot be used.
+        """
+        raise NotImplementedError
+
+    def clear(self) -> None:
+        """Forget the course of the last training."""
+        raise NotImplementedError
+
+    def paint(self) -> None:
+        """Paint the course so far."""
+        raise NotImplementedError
+
+    def question(self) -> Question | None:
+        """Ask when a key was pressed for it."""
+        wanted, self._wanted = self._wanted, ""
+        if not wanted:
+            return None
+        question = self.training_question(resume=wanted == "go on")
+        self.clear()
+        self.paint_now()
+        return question
+
+    def show_end(self) -> None:
+        """Paint the last steps, too."""
+        self.paint_now()
+
+    def paint_now(self) -> None:
+        """Paint, and remember when."""
+        self._painted_at = time.monotonic()
+        self.paint()
+
+    def paint_soon(self) -> None:
+        """Paint unless something was painted just now."""
+        if time.monotonic() - self._painted_at >= PAINT_EVERY_S:
+            self.paint_now()
+
+    def action_start(self) -> None:
+        """Start training."""
+        self._want("start")
+
+    def action_go_on(self) -> None:
+        """Go on from the checkpoint."""
+        self._want("go on")
+
+    @on(Input.Submitted)
+    def _say_how(self, event: Input.Submitted) -> None:
+        event.stop()
+        if not self.has_class("-busy"):
+            self.show_note("ctrl+r starts")
+
+    def _want(self, wanted: str) -> None:
+        if self.has_class("-busy"):
+            self.show_note("it is training; Esc stops it")
+            return
+        self._wanted = wanted
+        self.ask()

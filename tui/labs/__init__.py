@@ -1,1 +1,0 @@
-"""The panes of the lab, one a file; `all_labs` lists them."""

@@ -1,0 +1,266 @@
+"""The sampling settings: every one editable in place, refused at the field when out of range, with presets."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Grid, Horizontal, VerticalScroll
+from textual.content import Content
+from textual.events import Resize
+from textual.reactive import reactive
+from textual.widgets import Button, Checkbox, Input, Label, Static
+
+from core.errors import SettingError
+from core.messages.sampling_params import INTEGERS, PRESETS, RANGES, SamplingParams, check_setting, inert_reason
+from core.text.visible import visible
+from tui.widgets.check import Check
+from tui.widgets.fields import Field
+
+_STEPS = {
+    "temperature": 0.1,
+    "top_k": 5,
+    "top_p": 0.05,
+    "min_p": 0.01,
+    "typical_p": 0.05,
+    "repetition_penalty": 0.1,
+    "no_repeat_ngram_size": 1,
+    "max_new_tokens": 10,
+    "num_return_sequences": 1,
+    "num_beams": 1,
+}
+_HINTS = {
+    "temperature": "0 is greedy",
+    "top_k": "0 off",
+    "top_p": "1 off",
+    "min_p": "0 off",
+    "typical_p": "1 off",
+    "repetition_penalty": "1 off",
+    "no_repeat_ngram_size": "0 off",
+    "max_new_tokens": "1 or more",
+    "num_return_sequences": "side by side",
+    "num_beams": "1 off",
+    "seed": "empty: new",
+}
+
+
+NARROW_CELLS, NARROW_HINT_CELLS = 44, 5
+"""A pane of fewer cells than the first has no room for hints of more than the second."""
+
+
+class SettingInput(Field):
+    """A number that up and down change by a step."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "step(1)", "More", show=False),
+        Binding("down", "step(-1)", "Less", show=False),
+    ]
+
+    def __init__(self, name: str, value: str) -> None:
+        super().__init__(value, id=f"setting-{name}", name=name, compact=True)
+
+    def action_step(self, direction: int) -> None:
+        """Change the number by one step, staying in its range."""
+        name = self.name or ""
+        span = RANGES[name]
+        try:
+            value = round(float(self.value) + direction * _STEPS[name], 6)
+        except ValueError:
+            return
+        if span.low_open and value <= span.low:
+            return
+        self.value = _written(min(max(value, span.low), span.high))
+
+
+class SamplingPane(VerticalScroll, can_focus=False):
+    """Owns the sampling settings of the next run."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+o", "next_preset", "Next preset", tooltip="greedy, balanced, creative", show=False),
+    ]
+
+    HELP = """\
+# Sampling
+
+The model gives every token of its vocabulary a probability; sampling decides which of them may be drawn. They act in \
+this order: repetition_penalty, no_repeat_ngram_size, temperature (low is bold, high is wild), top_k (the k \
+likeliest), top_p (the smallest set with that mass), min_p (at least that fraction of the best), typical_p. What does \
+nothing beside the others is struck through, and says why: greedy and beam search draw nothing.
+
+Type a number or press up and down; a value out of range is refused at the field and the last good one stays. The \
+same seed with the same settings writes the same text; an empty seed takes a new one each run.
+"""
+
+    params: reactive[SamplingParams] = reactive(SamplingParams, init=False, repaint=False)
+    """Always valid. Watched rather than told of: a message would reach the screen after the key's first frame."""
+    fixed_seed: reactive[int | None] = reactive(None, repaint=False)
+    """The seed typed in; None takes a new one each run."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's own name
+        super().__init__(id=id)
+        self.border_title = "Sampling · F4"
+        self.border_subtitle = "↑↓ change · ctrl+o presets"
+        self._errors: dict[str, str] = {}
+        self._reasons: dict[str, str] = {}
+        """Why settings do nothing, as it is shown."""
+        self._told = Content("")
+
+    def compose(self) -> ComposeResult:
+        """Presets, one row a setting, and a line for what is wrong."""
+        with Horizontal(id="presets"):
+            for name in PRESETS:
+                active = "-active" if name == self._active_preset() else ""
+                yield Button(name, id=f"preset-{name}", compact=True, classes=active)
+            yield Check("sample", self.params.do_sample, id="setting-do_sample", compact=True)
+        yield Static("", id="sampling-error")
+        with Grid(id="settings"):
+            for name in _STEPS:
+                yield Label(name, id=f"label-{name}")
+                yield SettingInput(name, _written(getattr(self.params, name)))
+                yield Label(_HINTS[name], id=f"hint-{name}", classes=_hint_classes(_HINTS[name]))
+            yield Label("seed", id="label-seed")
+            yield Field(placeholder="new", id="setting-seed", compact=True)
+            yield Label(_HINTS["seed"], id="hint-seed", classes=_hint_classes(_HINTS["seed"]))
+            yield Label("stop_strings")
+            yield Field(placeholder="none", id="setting-stop_strings", compact=True)
+            yield Label("a | b", classes="hint")
+
+    def on_mount(self) -> None:
+        """Take each field's text within the key press that changes it."""
+        for field in self.query(Field):
+            self.watch(field, "value", partial(self._take, field), init=False)
+
+    def on_resize(self, event: Resize) -> None:
+        """Leave out what does not fit."""
+        self.set_class(event.size.width < NARROW_CELLS, "-narrow")
+
+    def use_preset(self, name: str) -> None:
+        """Take a preset's samplers; lengths, seed and stop strings stay."""
+        preset, now = PRESETS[name], self.params
+        self.params = preset.changed(
+            max_new_tokens=now.max_new_tokens,
+            num_return_sequences=now.num_return_sequences,
+            num_beams=now.num_beams,
+            stop_strings=now.stop_strings,
+        )
+        with self.prevent(Checkbox.Changed):
+            self.query_one("#setting-do_sample", Checkbox).value = self.params.do_sample
+        for field in self.query(SettingInput):
+            field.value = _written(getattr(self.params, field.name or ""))
+
+    def turn(self, name: str, steps: int) -> None:
+        """Change a setting by steps, as the keys in its field do; from its last good value where that holds none."""
+        field = self.query_one(f"#setting-{name}", SettingInput)
+        if field.has_class("-error"):
+            field.value = _written(getattr(self.params, name))
+        field.action_step(steps)
+
+    def action_next_preset(self) -> None:
+        """Go to the next preset."""
+        names = list(PRESETS)
+        active = self._active_preset()
+        self.use_preset(names[(names.index(active) + 1) % len(names)] if active else names[0])
+
+    def watch_params(self) -> None:
+        """Mark the preset in force and the settings that do nothing, with the reason."""
+        active = self._active_preset()
+        for button in self.query(Button):
+            button.set_class(button.id == f"preset-{active}", "-active")
+        for name, hint in _HINTS.items():
+            reason = inert_reason(name, self.params)
+            if reason != self._reasons.get(name, ""):
+                self._reasons[name] = reason
+                self.query_one(f"#label-{name}").set_class(bool(reason), "-inert")
+                label = self.query_one(f"#hint-{name}", Label)
+                label.update(reason or hint)
+                label.set_classes(_hint_classes(reason or hint))
+        self._tell()
+
+    @on(Button.Pressed)
+    def _press_preset(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.use_preset((event.button.id or "").removeprefix("preset-"))
+
+    @on(Checkbox.Changed)
+    def _change_sampling(self, event: Checkbox.Changed) -> None:
+        event.stop()
+        self._change(do_sample=event.value)
+
+    def _take(self, field: Field) -> None:
+        """Use what a field holds, or say why not."""
+        name = (field.id or "").removeprefix("setting-")
+        try:
+            match name:
+                case "seed":
+                    self.fixed_seed = _parse_seed(field.value)
+                case "stop_strings":
+                    self._change(stop_strings=_parse_stop_strings(field.value))
+                case _:
+                    self._change(**{name: _parse_number(name, field.value)})
+        except SettingError as error:
+            self._set_error(field, error.message)
+        else:
+            self._set_error(field, "")
+
+    def _change(self, **values: float | bool | tuple[str, ...]) -> None:
+        self.params = self.params.changed(**values)
+
+    def _active_preset(self) -> str | None:
+        samplers = ("do_sample", "temperature", "top_k", "top_p", "min_p", "typical_p", "repetition_penalty")
+        for name, preset in PRESETS.items():
+            if all(getattr(preset, field) == getattr(self.params, field) for field in samplers):
+                return name
+        return None
+
+    def _set_error(self, field: Input, message: str) -> None:
+        field.set_class(bool(message), "-error")
+        key = field.id or ""
+        self._errors.pop(key, None)
+        if message:
+            self._errors[key] = message
+        self._tell()
+
+    def _tell(self) -> None:
+        """The newest error, or why settings are struck through."""
+        latest = next(reversed(self._errors.values()), "")
+        content = Content.styled(visible(latest), "$text-error")
+        if not latest and (reason := inert_reason("top_p", self.params)):
+            way = reason.partition(":")[0]
+            content = Content.styled(f"{way}: nothing is drawn, so what is struck through has no effect", "$text-muted")
+        if content != self._told:
+            self._told = content
+            self.query_one("#sampling-error", Static).update(content)
+
+
+def _hint_classes(text: str) -> str:
+    return "hint -long" if len(text) > NARROW_HINT_CELLS else "hint"
+
+
+def _written(value: float) -> str:
+    """A number as a field shows it; it reads as the same number."""
+    return f"{value:.12g}"
+
+
+def _parse_number(name: str, text: str) -> float | int:
+    try:
+        value = float(text)
+    except ValueError:
+        raise SettingError(f"{name} must be a number in {RANGES[name]}, got {text!r}") from None
+    check_setting(name, value)
+    return int(value) if name in INTEGERS else value
+
+
+def _parse_seed(text: str) -> int | None:
+    if not text.strip():
+        return None
+    if not (text.strip().isascii() and text.strip().isdigit() and int(text) < 2**63):
+        raise SettingError(f"seed must be a whole number from 0 up, got {text!r}")
+    return int(text)
+
+
+def _parse_stop_strings(text: str) -> tuple[str, ...]:
+    parts = (part.strip(" ").replace("\\n", "\n") for part in text.split("|"))
+    return tuple(part for part in parts if part)

@@ -1,0 +1,1 @@
+"""Numbers as pictures: curves, maps and shades."""
