@@ -19,7 +19,7 @@ from statistics import median
 
 from benchmarks import machine, report, sampling
 from benchmarks.models import add_work_option, built, prompt
-from core.backends.process import EngineClient
+from core.backends.process import EngineProcess
 from core.messages.protocol import Generate, Load, TokenGenerated
 from core.messages.sampling_params import SamplingParams
 
@@ -43,7 +43,7 @@ class Runner:
 
     def __init__(self, model: str, dtype: str) -> None:
         self._model, self._dtype = model, dtype
-        self._client = EngineClient()
+        self._client = EngineProcess()
         self._loop = asyncio.Runner()
         self._seeds = count(1)
 

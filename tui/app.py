@@ -8,7 +8,8 @@ from typing import ClassVar
 from textual.app import App
 from textual.binding import Binding, BindingType
 
-from core.backends.process import Engine, EngineClient
+from core.backends.backend import Backend
+from core.backends.process import EngineProcess
 from core.models.registry import DEFAULT_GENERATOR
 from tui.main.screen import MainScreen, Target
 from tui.palette import LabCommands, MainCommands
@@ -31,7 +32,7 @@ class NlpTui(App[None]):
         model: str = DEFAULT_GENERATOR,
         device: str = "auto",
         dtype: str = "auto",
-        engine: Engine | None = None,
+        engine: Backend | None = None,
         restore: bool = True,
         offline: bool = False,
     ) -> None:
@@ -47,7 +48,7 @@ class NlpTui(App[None]):
             offline: open no connection, whatever is asked for.
         """
         super().__init__()
-        self._engine = engine or EngineClient()
+        self._engine = engine or EngineProcess()
         self._target = Target(model, device, dtype)
         self._prompt = prompt
         self._restore = restore and not prompt

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from benchmarks.ways.serve import Options, Request, Run, Write, serve
-from core.backends.process import EngineClient
+from core.backends.process import EngineProcess
 from core.messages.protocol import Generate, Load, Loaded, TokenGenerated
 from core.messages.records import ModelInfo
 from core.messages.sampling_params import SamplingParams
@@ -14,7 +14,7 @@ from core.messages.sampling_params import SamplingParams
 def make(options: Options) -> tuple[Run, str]:
     """Start the engine and load the model."""
     runner = asyncio.Runner()
-    client = EngineClient()
+    client = EngineProcess()
     model = str(options.model)
 
     async def load() -> ModelInfo:

@@ -12,106 +12,19 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Protocol
 
-from core.errors import KINDS, EngineError, EngineStoppedError
+from core.backends.backend import CANCEL_PATIENCE_S, Reply
+from core.errors import EngineStoppedError
 from core.messages.codec import decode, encode
-from core.messages.protocol import LAST_EVENTS, Ask, Cancel, Event, Failed, Hello, Progress, Request, Retune, Work
+from core.messages.protocol import Ask, Cancel, Event, Hello, Request, Retune, Work
 from core.messages.sampling_params import SamplingParams
 
-CANCEL_PATIENCE_S = 1.0
-"""How long a started request may ignore its cancellation before the process is killed."""
-
 STEP_PATIENCE_S = 15.0
-"""The same for questions of the lab, which look up between two steps of training or two batches."""
+"""As `CANCEL_PATIENCE_S` for questions of the lab, which look up between two steps of training or two batches."""
 
 _STDERR_KEPT = 4096
 _LINE_LIMIT = 64 * 2**20
-
-
-class Engine(Protocol):
-    """What an interface needs of an engine; `EngineClient` is the one with a process behind it."""
-
-    async def start(self) -> None:
-        """Start the engine."""
-
-    async def send(self, request: Work) -> Reply:
-        """Send a request; its id is replaced by a fresh one."""
-
-    def cancel(self, reply: Reply) -> None:
-        """See `Reply.cancel`."""
-
-    def retune(self, reply: Reply, params: SamplingParams) -> None:
-        """See `Reply.retune`."""
-
-    async def close(self) -> None:
-        """End the engine."""
-
-
-class Reply:
-    """The events of one request, as they come."""
-
-    def __init__(self, engine: Engine, request_id: int, patience_s: float = CANCEL_PATIENCE_S) -> None:
-        self._engine = engine
-        self.request_id = request_id
-        self.patience_s = patience_s
-        """How long it may ignore a cancellation once it has started."""
-        self.started = False
-        """Whether the engine has begun to answer, loading aside."""
-        self.finished = False
-        self._events: asyncio.Queue[Event | EngineError | None] = asyncio.Queue()
-
-    def __aiter__(self) -> AsyncIterator[Event]:
-        return self._iterate()
-
-    async def _iterate(self) -> AsyncIterator[Event]:
-        while (item := await self._events.get()) is not None:
-            if isinstance(item, EngineError):
-                raise item
-            yield item
-
-    async def last(self) -> Event:
-        """Wait for the end and return the last event.
-
-        Raises:
-            EngineError: the request failed, or was cancelled before it began.
-        """
-        events = [event async for event in self]
-        if not events:
-            raise EngineError("cancelled before it began")
-        return events[-1]
-
-    def cancel(self) -> None:
-        """End the request: within one token when it runs, at once when it still waits."""
-        self._engine.cancel(self)
-
-    def retune(self, params: SamplingParams) -> None:
-        """Let a run go on with other samplers, from its next token."""
-        self._engine.retune(self, params)
-
-    def put(self, event: Event) -> None:
-        """Hand in an event (the client's side)."""
-        self.started = self.started or not isinstance(event, Progress)
-        if isinstance(event, Failed):
-            error = KINDS.get(event.kind, EngineError)(event.message, event.hint)
-            error.__cause__ = RuntimeError(event.detail) if event.detail else None
-            self.fail(error)
-            return
-        self._events.put_nowait(event)
-        if isinstance(event, LAST_EVENTS):
-            self.end()
-
-    def fail(self, error: EngineError) -> None:
-        """End with an error (the client's side)."""
-        self._events.put_nowait(error)
-        self.finished = True
-
-    def end(self) -> None:
-        """End without one (the client's side)."""
-        self._events.put_nowait(None)
-        self.finished = True
 
 
 def _folder_is_there() -> bool:
@@ -123,7 +36,7 @@ def _folder_is_there() -> bool:
     return True
 
 
-class EngineClient:
+class EngineProcess:
     """One engine process and the requests it is answering."""
 
     def __init__(self) -> None:

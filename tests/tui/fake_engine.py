@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from core.backends.process import Reply
+from core.backends.backend import Reply
 from core.errors import EngineError
 from core.messages.protocol import (
     Cancel,

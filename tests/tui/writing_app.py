@@ -12,7 +12,7 @@ import os
 import sys
 from typing import Any
 
-from core.backends.process import EngineClient
+from core.backends.process import EngineProcess
 from core.messages.sampling_params import SamplingParams
 from tests.tui import quick_worker
 from tui.app import NlpTui
@@ -25,7 +25,7 @@ def tell(**entries: object) -> None:
     os.write(1, json.dumps(entries).encode() + b"\n")
 
 
-def listen(engine: EngineClient) -> None:
+def listen(engine: EngineProcess) -> None:
     """Tell of everything that turns show from now on."""
     begin, append = Turn.begin, Turn.append
 
@@ -55,7 +55,7 @@ async def main() -> None:
     """Restore the last conversation and add to it until killed."""
     if "quick" in sys.argv:
         use_stand_in()
-    engine = EngineClient()
+    engine = EngineProcess()
     listen(engine)
     app = NlpTui(engine=engine)
     async with app.run_test(size=(120, 40)) as pilot:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import median
 
-from core.backends.process import EngineClient
+from core.backends.process import EngineProcess
 from core.errors import EngineError
 from core.messages.protocol import Generate, Load, Loaded, SequenceDone
 from core.messages.records import ModelInfo, RunStats
@@ -50,7 +50,7 @@ async def measure(model: str, device: str, new_tokens: int) -> list[Speed]:
         EngineError: it cannot be loaded at all.
     """
     speeds: list[Speed] = []
-    client = EngineClient()
+    client = EngineProcess()
     try:
         for precision in PRECISIONS:
             try:
@@ -77,13 +77,13 @@ def _params(new_tokens: int) -> SamplingParams:
     return SamplingParams(max_new_tokens=new_tokens, seed=1, temperature=1.5)
 
 
-async def _load(client: EngineClient, request: Load) -> ModelInfo:
+async def _load(client: EngineProcess, request: Load) -> ModelInfo:
     event = await (await client.send(request)).last()
     assert isinstance(event, Loaded)
     return event.info
 
 
-async def _run(client: EngineClient, request: Generate) -> RunStats:
+async def _run(client: EngineProcess, request: Generate) -> RunStats:
     reply = await client.send(request)
     ends = [event.stats async for event in reply if isinstance(event, SequenceDone)]
     return ends[0]

@@ -14,7 +14,8 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from core.backends.process import EngineClient, Reply
+from core.backends.backend import Reply
+from core.backends.process import EngineProcess
 from core.history.run_lines import event_line
 from core.messages.codec import to_json
 from core.messages.protocol import (
@@ -203,7 +204,7 @@ def converse_in_turn(exchanges: Iterable[tuple[Work, Take]]) -> int:
     """
 
     async def conversation() -> int:
-        client, interrupted = EngineClient(), False
+        client, interrupted = EngineProcess(), False
         try:
             for request, take in exchanges:
                 reply = await client.send(request)

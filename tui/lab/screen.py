@@ -16,7 +16,7 @@ from textual.widgets import ContentSwitcher, Footer, OptionList
 from textual.widgets.option_list import Option
 from textual.worker import Worker
 
-from core.backends.process import Engine, Reply
+from core.backends.backend import Backend, Reply
 from core.errors import EngineError
 from core.lab.catalogue import Question
 from core.messages.protocol import Answered, Ask, Progress
@@ -44,7 +44,7 @@ class LabScreen(Screen[None]):
     labs = query_one("#labs", OptionList)
     switcher = query_one("#lab-switcher", ContentSwitcher)
 
-    def __init__(self, engine: Engine, *, device: str = "auto", dtype: str = "auto") -> None:
+    def __init__(self, engine: Backend, *, device: str = "auto", dtype: str = "auto") -> None:
         super().__init__()
         self._engine = engine
         self._device, self._dtype = device, dtype

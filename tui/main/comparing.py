@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.backends.process import Engine
+from core.backends.backend import Backend
 from core.errors import EngineError
 from core.messages.protocol import Compare, Compared, Progress
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Comparing:
     """One comparison at a time; a newer one takes the older one's place."""
 
-    def __init__(self, screen: MainScreen, engine: Engine) -> None:
+    def __init__(self, screen: MainScreen, engine: Backend) -> None:
         self._screen = screen
         self._engine = engine
 

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from core.backends.process import Engine
+from core.backends.backend import Backend
 from core.errors import EngineError
 from core.messages.protocol import Inspect, Inspected
 from core.messages.records import Candidate
@@ -38,7 +38,7 @@ class Subject:
 class LiveCandidates:
     """Asks the engine for tables and windows of them; the newest question alone is answered."""
 
-    def __init__(self, screen: MainScreen, engine: Engine) -> None:
+    def __init__(self, screen: MainScreen, engine: Backend) -> None:
         self._screen = screen
         self._engine = engine
         self._frame = SharedFrame()

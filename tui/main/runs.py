@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from core.backends.process import Engine, Reply
+from core.backends.backend import Backend, Reply
 from core.errors import EngineError, EngineStoppedError, PromptTooLongError
 from core.messages.protocol import (
     BeamsAdvanced,
@@ -125,7 +125,7 @@ class KeptRun:
 class Runs:
     """One run at a time, and the ones before."""
 
-    def __init__(self, screen: MainScreen, engine: Engine) -> None:
+    def __init__(self, screen: MainScreen, engine: Backend) -> None:
         self._screen = screen
         self._engine = engine
         self._turn: Turn | None = None

@@ -14,7 +14,7 @@ from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widgets import Footer, Tab, Tabs
 
-from core.backends.process import Engine, Reply
+from core.backends.backend import Backend, Reply
 from core.errors import EngineError, EngineStoppedError
 from core.messages.protocol import Load, Loaded, Progress
 from core.messages.records import ModelInfo
@@ -99,7 +99,7 @@ class MainScreen(Screen[None]):
     run: reactive[Reply | None] = reactive(None)
     """The run under way."""
 
-    def __init__(self, engine: Engine, target: Target, prompt: str = "", *, restore: bool = False) -> None:
+    def __init__(self, engine: Backend, target: Target, prompt: str = "", *, restore: bool = False) -> None:
         super().__init__(classes="-show-conversation")  # set before styles are worked out, which is what costs
         self._engine = engine
         self.set_reactive(MainScreen.target, target)

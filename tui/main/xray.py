@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from core.backends.process import Engine
+from core.backends.backend import Backend
 from core.errors import EngineError
 from core.messages.protocol import Scored, ScoreTokens
 from core.messages.records import StepRecord, TokenScore
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Xray:
     """Shows kept runs token by token."""
 
-    def __init__(self, screen: MainScreen, engine: Engine, candidates: LiveCandidates) -> None:
+    def __init__(self, screen: MainScreen, engine: Backend, candidates: LiveCandidates) -> None:
         self._screen = screen
         self._engine = engine
         self._candidates = candidates

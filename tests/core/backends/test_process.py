@@ -13,7 +13,8 @@ import pytest
 import pytest_asyncio
 
 from core.backends import process as client_module
-from core.backends.process import EngineClient, Reply
+from core.backends.backend import Reply
+from core.backends.process import EngineProcess
 from core.errors import DeviceError, EngineError, EngineStoppedError, ModelNotFoundError, PromptTooLongError
 from core.messages.protocol import (
     Candidates,
@@ -47,17 +48,17 @@ REPOSITORY = Path(client_module.__file__).parents[2]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client() -> AsyncIterator[EngineClient]:
+async def client() -> AsyncIterator[EngineProcess]:
     """One client for the module; a test that kills its process leaves it to restart."""
-    engine_client = EngineClient()
+    engine_client = EngineProcess()
     yield engine_client
     await engine_client.close()
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def fresh_client() -> AsyncIterator[EngineClient]:
+async def fresh_client() -> AsyncIterator[EngineProcess]:
     """A client of this test's own."""
-    engine_client = EngineClient()
+    engine_client = EngineProcess()
     yield engine_client
     await engine_client.close()
 
@@ -82,14 +83,14 @@ def tokens_of(events: list[Event]) -> int:
     return sum(map(is_token, events))
 
 
-async def ids_of(client: EngineClient, model: Path) -> tuple[int, ...]:
+async def ids_of(client: EngineProcess, model: Path) -> tuple[int, ...]:
     """The ids of a short run."""
     events = await collect(await client.send(Generate(0, str(model), PROMPT, PARAMS)))
     (done,) = (event for event in events if isinstance(event, SequenceDone))
     return done.ids
 
 
-async def test_a_run_goes_through_the_process_from_start_to_done(client: EngineClient, long_gpt2_folder: Path) -> None:
+async def test_a_run_goes_through_the_process_from_start_to_done(client: EngineProcess, long_gpt2_folder: Path) -> None:
     assert client.pid is None
     started, *tokens, sequence, done = await collect(
         await client.send(Generate(0, str(long_gpt2_folder), PROMPT, PARAMS))
@@ -102,7 +103,7 @@ async def test_a_run_goes_through_the_process_from_start_to_done(client: EngineC
     assert {event.id for event in (started, *tokens, sequence, done)} == {started.id}
 
 
-async def test_several_requests_are_answered_each_to_its_own(client: EngineClient, long_gpt2_folder: Path) -> None:
+async def test_several_requests_are_answered_each_to_its_own(client: EngineProcess, long_gpt2_folder: Path) -> None:
     replies = [await client.send(Next(0, str(long_gpt2_folder), PROMPT, PARAMS, top)) for top in (1, 2, 3)]
     for top, reply in enumerate(replies, start=1):
         answer, _ = await collect(reply)
@@ -111,7 +112,7 @@ async def test_several_requests_are_answered_each_to_its_own(client: EngineClien
 
 
 async def test_a_run_cancelled_in_mid_stream_stops_at_once_and_the_next_works(
-    client: EngineClient, long_gpt2_folder: Path
+    client: EngineProcess, long_gpt2_folder: Path
 ) -> None:
     before = await ids_of(client, long_gpt2_folder)
     reply = await client.send(Generate(0, str(long_gpt2_folder), PROMPT, LONG))
@@ -127,7 +128,7 @@ async def test_a_run_cancelled_in_mid_stream_stops_at_once_and_the_next_works(
 
 
 async def test_a_short_request_is_answered_between_two_tokens_of_a_run(
-    client: EngineClient, long_gpt2_folder: Path
+    client: EngineProcess, long_gpt2_folder: Path
 ) -> None:
     run = await client.send(Generate(0, str(long_gpt2_folder), PROMPT, LONG))
     await collect(run, until=is_token)
@@ -142,7 +143,7 @@ async def test_a_short_request_is_answered_between_two_tokens_of_a_run(
 
 
 async def test_a_waiting_request_that_is_cancelled_never_runs(
-    client: EngineClient, long_gpt2_folder: Path, monkeypatch: pytest.MonkeyPatch
+    client: EngineProcess, long_gpt2_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = await client.send(Generate(0, str(long_gpt2_folder), PROMPT, LONG))
     await collect(run, until=is_token)
@@ -165,7 +166,7 @@ async def test_a_waiting_request_that_is_cancelled_never_runs(
     assert [event for event in heard if event.id == waiting.request_id] == [Done(waiting.request_id)]
 
 
-async def test_errors_arrive_as_themselves(client: EngineClient, long_gpt2_folder: Path) -> None:
+async def test_errors_arrive_as_themselves(client: EngineProcess, long_gpt2_folder: Path) -> None:
     model = str(long_gpt2_folder)
     with pytest.raises(ModelNotFoundError, match="'nowhere' is neither") as caught:
         await collect(await client.send(Load(0, "nowhere")))
@@ -178,20 +179,20 @@ async def test_errors_arrive_as_themselves(client: EngineClient, long_gpt2_folde
     assert len(await ids_of(client, long_gpt2_folder)) == 5
 
 
-async def test_text_of_any_kind_survives_the_pipe(client: EngineClient, long_gpt2_folder: Path) -> None:
+async def test_text_of_any_kind_survives_the_pipe(client: EngineProcess, long_gpt2_folder: Path) -> None:
     prompt = '안녕 🦊\x00\x1b[31m\u2028[/bold]\\ "quoted"\r\n'
     started, *_ = await collect(await client.send(Generate(0, str(long_gpt2_folder), prompt, PARAMS)))
     assert isinstance(started, RunStarted)
     assert started.prompt == prompt
 
 
-async def test_two_sentences_are_compared_through_the_process(client: EngineClient, classifier_folder: Path) -> None:
+async def test_two_sentences_are_compared_through_the_process(client: EngineProcess, classifier_folder: Path) -> None:
     (answer,) = await collect(await client.send(Compare(0, str(classifier_folder), "A cat", "A feline")))
     assert isinstance(answer, Compared)
 
 
 async def test_killing_the_engine_fails_its_runs_in_one_line_and_the_next_run_works(
-    client: EngineClient, long_gpt2_folder: Path
+    client: EngineProcess, long_gpt2_folder: Path
 ) -> None:
     before = await ids_of(client, long_gpt2_folder)
     run = await client.send(Generate(0, str(long_gpt2_folder), PROMPT, LONG))
@@ -210,7 +211,7 @@ async def test_killing_the_engine_fails_its_runs_in_one_line_and_the_next_run_wo
 
 
 async def test_closing_while_a_model_loads_ends_the_process_and_the_reply(
-    fresh_client: EngineClient, llama_folder: Path
+    fresh_client: EngineProcess, llama_folder: Path
 ) -> None:
     reply = await fresh_client.send(Load(0, str(llama_folder)))
     await collect(reply, until=lambda event: isinstance(event, Progress))
@@ -224,7 +225,7 @@ async def test_closing_while_a_model_loads_ends_the_process_and_the_reply(
 
 
 async def test_closing_before_and_twice_is_harmless() -> None:
-    engine_client = EngineClient()
+    engine_client = EngineProcess()
     await engine_client.close()
     await engine_client.start()
     await engine_client.close()
@@ -232,7 +233,7 @@ async def test_closing_before_and_twice_is_harmless() -> None:
 
 
 async def test_a_stray_core_package_in_the_current_folder_is_not_imported(
-    fresh_client: EngineClient, long_gpt2_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fresh_client: EngineProcess, long_gpt2_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for package in ("core", "torch", "tokenizers"):
         (tmp_path / package).mkdir()
@@ -243,7 +244,7 @@ async def test_a_stray_core_package_in_the_current_folder_is_not_imported(
 
 
 async def test_noise_on_stderr_and_stdout_does_not_break_the_protocol(
-    fresh_client: EngineClient, long_gpt2_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fresh_client: EngineProcess, long_gpt2_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     noise = "import sys\nprint('noise ' * 9)\nsys.stderr.write('x' * 1_000_000)\n"
     (tmp_path / "sitecustomize.py").write_text(noise)
@@ -270,7 +271,7 @@ DEATHS = [
 
 @pytest.mark.parametrize(("script", "message"), DEATHS)
 async def test_however_the_process_ends_the_reply_says_so(
-    script: str, message: str, fresh_client: EngineClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    script: str, message: str, fresh_client: EngineProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", pretend_python(tmp_path, f"read request; {script}"))
     with pytest.raises(EngineStoppedError, match=message):
@@ -278,7 +279,7 @@ async def test_however_the_process_ends_the_reply_says_so(
 
 
 async def test_replies_of_a_dead_process_fail_even_when_a_new_one_starts_before_its_pipes_close(
-    fresh_client: EngineClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fresh_client: EngineProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The first process leaves a child that keeps its pipes open, so that its death cannot be read from them.
     script = f"cd {tmp_path}; [ -e second ] && exec cat; touch second; read request; sleep 1 & exit 1"
@@ -294,7 +295,7 @@ async def test_replies_of_a_dead_process_fail_even_when_a_new_one_starts_before_
 
 
 async def test_the_end_of_stderr_is_kept_for_the_report(
-    fresh_client: EngineClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fresh_client: EngineProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = "read request; yes beginning | head -c 100000 >&2; echo the last words >&2; exit 1"
     monkeypatch.setattr(sys, "executable", pretend_python(tmp_path, script))
@@ -306,7 +307,7 @@ async def test_the_end_of_stderr_is_kept_for_the_report(
 
 
 async def test_an_engine_that_cannot_be_started_is_an_engine_error(
-    fresh_client: EngineClient, monkeypatch: pytest.MonkeyPatch
+    fresh_client: EngineProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with pytest.raises(EngineStoppedError, match="the engine cannot be started: No such file or directory"):
@@ -314,7 +315,7 @@ async def test_an_engine_that_cannot_be_started_is_an_engine_error(
 
 
 async def test_an_engine_deaf_to_cancelling_is_killed(
-    fresh_client: EngineClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fresh_client: EngineProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client_module, "CANCEL_PATIENCE_S", 0.01)
     answer = '{"type":"Candidates","id":1,"candidates":[]}'

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Static
 
-from core.backends.process import Reply
+from core.backends.backend import Reply
 from core.messages.protocol import Generate, Inspect, Inspected, Load, Loaded, RunStarted, Work
 from core.messages.records import CandidateTable, Exchange, FinishReason
 from core.models.registry import STARTER_FOLDER, resolve
