@@ -22,7 +22,8 @@ def ours(model: str, threads: int) -> Score:
 
     from core.engine.lab.similarity import compare_many
     from core.engine.networks.device import pick_device, pick_precision
-    from core.engine.networks.encoder_models import Head, load_encoder
+    from core.engine.networks.encoder_models import load_encoder
+    from core.engine.networks.head import Head
     from core.models.registry import resolve
 
     torch.set_num_threads(threads)

@@ -16,8 +16,9 @@ from core.engine.generation.token_choice import rank_candidates
 from core.engine.lab.answering import answer, is_short
 from core.engine.lab.desk import Desk
 from core.engine.lab.similarity import compare
-from core.engine.networks.encoder_models import Head, LoadedEncoder, two_labelled
+from core.engine.networks.encoder_models import LoadedEncoder, two_labelled
 from core.engine.networks.gguf_conversion import ready
+from core.engine.networks.head import Head
 from core.engine.networks.loading import LoadedCausal, ProgressCallback
 from core.engine.shelf import Shelf
 from core.engine.threads import Threads

@@ -15,10 +15,11 @@ import torch
 from safetensors import SafetensorError
 
 from core.engine.networks.device import DTYPES, pick_device, pick_precision
-from core.engine.networks.encoder_models import Head, LoadedEncoder, load_encoder
+from core.engine.networks.encoder_models import LoadedEncoder, load_encoder
 from core.engine.networks.fit import BYTES, check_fit, count_weights, is_out_of_memory, refused_by_system
 from core.engine.networks.gguf_conversion import ready
 from core.engine.networks.halving import load_halved
+from core.engine.networks.head import Head
 from core.engine.networks.loading import LoadedCausal, ProgressCallback, load_causal
 from core.memory import give_back
 from core.models.checks import check_model

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.builders import Builder
 from tests.cli.process import PATIENCE_S, Finished, run, start
-from tests.conftest import Builder
 
 CONTRACT = ["task", "n", "accuracy", "f1", "seconds"]
 ADDED = {

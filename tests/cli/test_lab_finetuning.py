@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from core.engine.networks.encoder_models import Head
+from core.engine.networks.head import Head
+from tests.builders import EncoderBuilder
 from tests.cli.process import PATIENCE_S, run, start
-from tests.conftest import EncoderBuilder
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from core.engine.networks.encoder_models import Head
+from core.engine.networks.head import Head
+from tests.builders import EncoderBuilder
 from tests.cli.process import run
-from tests.conftest import EncoderBuilder
 
 CONTEXT = "The cat slept all day. 고양이는 [bold] 잤다. 🙂"
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from core.engine.networks.encoder_models import Head
+from core.engine.networks.head import Head
 from core.lab.catalogue import Answer, Question
 from core.lab.sentence_pairs import NextSentence, RankedSentence, RankedSentences, SimilarityMatrix
+from tests.builders import EncoderBuilder
 from tests.cli.process import run
-from tests.conftest import EncoderBuilder
 from tui.cli import main
 from tui.commands import running
 

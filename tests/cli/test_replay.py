@@ -15,8 +15,8 @@ from core.history.run_lines import event_line, read_runs
 from core.messages.codec import to_json
 from core.messages.protocol import Event, Generate, TokenGenerated
 from core.messages.sampling_params import SamplingParams, ScheduledParams
+from tests.builders import Builder
 from tests.cli.process import run
-from tests.conftest import Builder
 
 PROMPT = "Once upon a time"
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from core.engine.networks.encoder_models import Head
+from core.engine.networks.head import Head
 from core.errors import EngineError
 from core.models.hub.download import Download, DownloadEvent
 from core.models.hub.records import DownloadPlan
 from core.models.registry import STARTER_FOLDER, resolve
-from tests.conftest import EncoderBuilder
+from tests.builders import EncoderBuilder
 from tests.hub.server import HubRepository, LocalHub, sha256
 
 GPT2 = "openai-community/gpt2"

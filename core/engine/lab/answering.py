@@ -17,7 +17,7 @@ from core.engine.lab.question_answering import answer_question
 from core.engine.lab.sentence_pairs import compare_all, predict_next_sentence, rank_sentences
 from core.engine.lab.sentiment import read_sentiment
 from core.engine.lab.students import compare_students
-from core.engine.networks.encoder_models import Head
+from core.engine.networks.head import Head
 from core.engine.shelf import Shelf
 from core.lab.attention import Attend, CompareAttention
 from core.lab.catalogue import Answer, Question

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from core.engine.lab.desk import Desk
-from core.engine.networks.encoder_models import Head, LoadedEncoder
+from core.engine.networks.encoder_models import LoadedEncoder
+from core.engine.networks.head import Head
 from core.errors import InputError, ModelFormatError
 from core.lab.attention import MEAN_OF_HEADS, Attend, AttendedToken, Attention, CompareAttention
 from core.messages.records import TokenPiece

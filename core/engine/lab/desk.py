@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from core.engine.networks.encoder_models import Head, LoadedEncoder, comparing_head, two_labelled
+from core.engine.networks.encoder_models import LoadedEncoder, comparing_head, two_labelled
 from core.engine.networks.gguf_conversion import ready
+from core.engine.networks.head import Head
 from core.engine.networks.loading import LoadedCausal, ProgressCallback
 from core.engine.shelf import Shelf
 

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from core.engine.lab.desk import Desk
-from core.engine.networks.encoder_models import Head, LoadedEncoder
+from core.engine.networks.encoder_models import LoadedEncoder
+from core.engine.networks.head import Head
 from core.errors import InputError
 from core.lab.masked_lm import (
     Disguise,

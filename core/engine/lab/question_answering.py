@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from core.engine.lab.desk import Desk
-from core.engine.networks.encoder_models import Head, LoadedEncoder
+from core.engine.networks.encoder_models import LoadedEncoder
 from core.engine.networks.encoders import batches_by_length, pad
+from core.engine.networks.head import Head
 from core.errors import InputError
 from core.lab.question_answering import AnsweredQuestion, AnswerQuestion, AnswerSpan
 

@@ -12,7 +12,8 @@ import torch
 from core.engine.lab.desk import Desk
 from core.engine.lab.many_texts import Row, carry_on, classify, mean_pool
 from core.engine.lab.similarity import describe_method, similar_label
-from core.engine.networks.encoder_models import Head, LoadedEncoder
+from core.engine.networks.encoder_models import LoadedEncoder
+from core.engine.networks.head import Head
 from core.lab.sentence_pairs import (
     CompareAll,
     Follows,

@@ -13,7 +13,8 @@ import torch
 
 from core.engine.lab.desk import Desk
 from core.engine.lab.many_texts import BLOCK, Row, carry_on, classify
-from core.engine.networks.encoder_models import Head, LoadedEncoder
+from core.engine.networks.encoder_models import LoadedEncoder
+from core.engine.networks.head import Head
 from core.errors import ModelFormatError
 from core.lab.sentiment import LabelScore, LeftOutWord, ReadSentiment, Sentiment
 

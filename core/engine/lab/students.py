@@ -16,7 +16,8 @@ from torch import Tensor
 
 from core.engine.lab.desk import Desk
 from core.engine.lab.masked_lm import MASK, check_mask, no_mask
-from core.engine.networks.encoder_models import Head, LoadedEncoder
+from core.engine.networks.encoder_models import LoadedEncoder
+from core.engine.networks.head import Head
 from core.errors import InputError, ModelFormatError
 from core.lab.students import HALF, CompareStudents, StudentEntry, StudentsCompared, StudentSize, StudentTask
 from core.models.registry import read_config, resolve, weight_files

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import torch
@@ -16,24 +15,13 @@ from torch import nn
 
 from core.engine.networks.device import DTYPES
 from core.engine.networks.encoders import pack_linears, share_modules
+from core.engine.networks.head import Head
 from core.engine.networks.loading import ProgressCallback, from_pretrained, gpt2_only, load_failure, model_info
 from core.engine.networks.precision import choose_layers
 from core.errors import ModelFormatError
 from core.messages.records import ModelInfo
 from core.models.checks import check_vocabulary
 from core.models.registry import ResolvedModel, read_config, weight_files, weight_map
-
-
-class Head(StrEnum):
-    """What stands on an encoder: the task it answers."""
-
-    MASKED_LM = "masked-LM"
-    NEXT_SENTENCE = "next-sentence"
-    CLASSIFIER = "classification"
-    ANSWERS = "question-answering"
-    STATES = "attention"
-    """None: hidden states and attention weights, of encoders and of GPT-2 alike."""
-
 
 _FOUND_IN = {
     Head.MASKED_LM: ("ForMaskedLM", "ForPreTraining"),

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from core.engine.networks.device import DTYPES
-from core.engine.networks.encoder_models import Head, LoadedEncoder, auto_class, load_tokenizer
+from core.engine.networks.encoder_models import LoadedEncoder, auto_class, load_tokenizer
 from core.engine.networks.encoders import pack_linears
+from core.engine.networks.head import Head
 from core.engine.networks.loading import ProgressCallback, from_pretrained, gpt2_only, model_info
 from core.engine.networks.precision import choose_layers
 from core.errors import ModelFormatError

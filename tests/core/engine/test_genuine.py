@@ -20,7 +20,7 @@ from core.engine.networks.loading import LoadedCausal, load_causal
 from core.messages.protocol import Compare, Compared, Event, Generate, RunStarted, SequenceDone, TokenGenerated
 from core.messages.records import Exchange, FinishReason
 from core.messages.sampling_params import SamplingParams
-from tests.conftest import evaluated, ignore_progress
+from tests.loaded import evaluated, ignore_progress
 
 pytestmark = pytest.mark.genuine
 

@@ -13,8 +13,8 @@ from core.backends.process import worker_environment
 from core.engine.engine import Engine
 from core.messages.protocol import Generate, Inspect
 from core.messages.sampling_params import SamplingParams
+from tests.builders import Builder, copy_tokenizer
 from tests.cli.process import PATIENCE_S, REPOSITORY
-from tests.conftest import Builder, copy_tokenizer
 
 ROUNDS = 10
 LARGEST_GROWTH = 0.1

@@ -14,7 +14,8 @@ from core.engine.networks.causal import TransformersModel
 from core.engine.networks.loading import LoadedCausal
 from core.messages.records import FinishReason, StepRecord
 from core.messages.sampling_params import SamplingParams
-from tests.conftest import copy_tokenizer, evaluated, load_causal_folder
+from tests.builders import copy_tokenizer
+from tests.loaded import evaluated, load_causal_folder
 
 PROMPT_IDS = [7454, 2402, 257, 640]
 

@@ -17,8 +17,8 @@ from core.messages.protocol import Compare, Compared, Event, Generate, SequenceD
 from core.messages.records import FinishReason, StepRecord
 from core.messages.sampling_params import SamplingParams
 from core.models.registry import DEFAULT_GENERATOR, DEFAULT_PARAPHRASER, STARTER_FOLDER, STARTERS
-from tests.conftest import evaluated, load_causal_folder
 from tests.core.engine.generation.test_token_choice import random_params, transformers_scores
+from tests.loaded import evaluated, load_causal_folder
 
 pytestmark = pytest.mark.starter
 

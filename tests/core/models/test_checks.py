@@ -13,12 +13,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from core.engine.networks.encoder_models import Head
+from core.engine.networks.head import Head
 from core.engine.shelf import Shelf
 from core.errors import EngineError, ModelFormatError
 from core.models.checks import check_model
 from core.models.registry import STARTERS, resolve
-from tests.conftest import EncoderBuilder, ignore_progress
+from tests.builders import EncoderBuilder
+from tests.loaded import ignore_progress
 
 CPU = ("cpu", "float32", ignore_progress)
 

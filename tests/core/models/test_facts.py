@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from core.engine.networks.encoder_models import Head, load_encoder
+from core.engine.networks.encoder_models import load_encoder
+from core.engine.networks.head import Head
 from core.models.facts import model_facts
 from core.models.registry import STARTERS, resolve
-from tests.conftest import EncoderBuilder, ignore_progress, load_causal_folder
+from tests.builders import EncoderBuilder
 from tests.core.gguf_files import GgufFile, Tensor, text
+from tests.loaded import ignore_progress, load_causal_folder
 
 CARDS: dict[str, tuple[str, str]] = {
     "plain": ("---\nlicense: apache-2.0\n---\n# A", "apache-2.0"),

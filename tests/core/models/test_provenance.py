@@ -12,7 +12,7 @@ from core.messages.protocol import Event, Generate, SequenceDone
 from core.messages.sampling_params import SamplingParams
 from core.models import provenance
 from core.models.registry import resolve
-from tests.conftest import Builder
+from tests.builders import Builder
 
 
 def test_weights_hashed_ahead_are_not_read_again(build_gpt2: Builder, monkeypatch: pytest.MonkeyPatch) -> None:

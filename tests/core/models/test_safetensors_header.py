@@ -17,7 +17,8 @@ from safetensors.torch import save_file
 from core.errors import ModelFormatError
 from core.models.registry import STARTER_FOLDER
 from core.models.safetensors_header import MOST_HEADER_BYTES, TensorEntry, check_weights, read_header
-from tests.conftest import Builder, load_causal_folder
+from tests.builders import Builder
+from tests.loaded import load_causal_folder
 
 WEIGHTS = {"a": torch.arange(6.0).view(2, 3), "b": torch.ones(4, dtype=torch.float16)}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Select
 
-from core.engine.networks.encoder_models import Head
+from core.engine.networks.head import Head
 from core.errors import ModelTooLargeError
 from core.locations import conversions_folder
 from core.messages.protocol import Ask, Compare, Load
@@ -20,7 +20,7 @@ from core.models.conversions import ORIGIN_FILE
 from core.models.facts import model_facts
 from core.models.hub.refusals import size_text
 from core.models.registry import DEFAULT_GENERATOR, DEFAULT_PARAPHRASER, STARTERS, resolve
-from tests.conftest import EncoderBuilder
+from tests.builders import EncoderBuilder
 from tests.core.gguf_files import GgufFile
 from tests.tui.conftest import Launch, Running
 from tests.tui.fake_engine import FakeEngine, answer_comparison

@@ -23,8 +23,9 @@ from core.engine.lab.distillation.model import Distiller, Pieces, cut
 from core.engine.lab.finetuning.folder import ModelFolder
 from core.engine.lab.students import task_of
 from core.engine.networks.device import pick_device
-from core.engine.networks.encoder_models import Head, auto_class, load_tokenizer
+from core.engine.networks.encoder_models import auto_class, load_tokenizer
 from core.engine.networks.halving import halve, kept_layers
+from core.engine.networks.head import Head
 from core.engine.networks.loading import from_pretrained
 from core.errors import EngineError, InputError, ModelFormatError, SettingError
 from core.lab.distillation import Distil, Distilled, DistilMeasured, DistilPaused, DistilStarted, DistilStep

@@ -21,7 +21,7 @@ from core.engine.lab.evaluation.classifier import ClassifierWork
 from core.engine.lab.evaluation.journal import Journal, Values, digest, file_digest
 from core.engine.lab.evaluation.masked import MaskedWork
 from core.engine.lab.evaluation.work import Conclusion, StoppedError, Work, column_names
-from core.engine.networks.encoder_models import Head
+from core.engine.networks.head import Head
 from core.errors import EngineError, InputError
 from core.lab.evaluation import Evaluate, EvaluationProgress, EvaluationRun, EvaluationTask, RowsSkipped
 from core.locations import evaluations_folder

@@ -19,8 +19,9 @@ from torch.nn import functional
 
 from core.engine.lab.finetuning.rows import EncodedRows
 from core.engine.networks.device import DTYPES
-from core.engine.networks.encoder_models import Head, auto_class, load_tokenizer
+from core.engine.networks.encoder_models import auto_class, load_tokenizer
 from core.engine.networks.encoders import batches_by_length, pad
+from core.engine.networks.head import Head
 from core.engine.networks.loading import from_pretrained
 from core.errors import DeviceError, EngineError, ModelFormatError
 from core.models.registry import ResolvedModel, read_config, weight_files

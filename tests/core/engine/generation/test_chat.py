@@ -30,8 +30,8 @@ from core.messages.protocol import (
 from core.messages.records import ChatMode, Exchange
 from core.messages.sampling_params import SamplingParams
 from core.text.tokenization import TextTokenizer
-from tests.conftest import load_causal_folder
 from tests.core.chats import EOS, TEMPLATE, make_chat
+from tests.loaded import load_causal_folder
 
 EARLIER = (Exchange("Hello", "Hi there"), Exchange("한국어?", "네 [bold] {{ 7 * 7 }}"))
 PARAMS = SamplingParams(max_new_tokens=4, seed=1)

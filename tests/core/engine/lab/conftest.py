@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from core.engine.networks.encoder_models import Head
-from tests.conftest import EncoderBuilder
+from core.engine.networks.head import Head
+from tests.builders import EncoderBuilder
 from tests.core.engine.lab.evaluating import TEXTS
 
 

@@ -12,7 +12,7 @@ from core.lab.evaluation import (
     Evaluate,
     EvaluationTask,
 )
-from tests.conftest import desk
+from tests.loaded import desk
 
 SENTENCE = "the cat sat on a mat while it was raining and nobody came to see how well the old dog slept"
 WORDS = SENTENCE.split(" ")

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from core.engine.lab.attention import attend, compare_attention
-from core.engine.networks.encoder_models import Head
+from core.engine.networks.head import Head
 from core.errors import InputError, SettingError
 from core.lab.attention import MEAN_OF_HEADS, Attend, Attention, CompareAttention
-from tests.conftest import FAMILIES, EncoderBuilder, desk, evaluated
+from tests.builders import FAMILIES, EncoderBuilder
+from tests.loaded import desk, evaluated
 
 TEXT = "The cat sat on the mat because it was tired."
 

@@ -15,14 +15,16 @@ from core.engine.lab.distillation.checkpoint import checkpoint_path
 from core.engine.lab.distillation.model import Distiller, Pieces, cut, hide
 from core.engine.lab.distillation.task import BUNDLED_TEXT, Part, distil
 from core.engine.lab.masked_lm import fill_masks
-from core.engine.networks.encoder_models import Head, auto_class, load_tokenizer
+from core.engine.networks.encoder_models import auto_class, load_tokenizer
 from core.engine.networks.halving import halve
+from core.engine.networks.head import Head
 from core.engine.networks.loading import from_pretrained
 from core.errors import InputError, ModelFormatError, SettingError
 from core.lab.distillation import Distil, Distilled, DistilMeasured, DistilPaused, DistilStarted, DistilStep
 from core.lab.masked_lm import FillMasks
 from core.models.registry import resolve
-from tests.conftest import EncoderBuilder, desk
+from tests.builders import EncoderBuilder
+from tests.loaded import desk
 
 TEXT = BUNDLED_TEXT.read_text(encoding="utf-8")[:6000]
 

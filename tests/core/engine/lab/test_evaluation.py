@@ -14,7 +14,7 @@ import torch
 from core.engine.lab.evaluation.classifier import label_classes
 from core.engine.lab.evaluation.task import evaluate
 from core.engine.lab.evaluation.work import split_batches
-from core.engine.networks.encoder_models import Head
+from core.engine.networks.head import Head
 from core.engine.shelf import Shelf
 from core.errors import EngineError, InputError, ModelFormatError, SettingError
 from core.lab.evaluation import (
@@ -29,8 +29,9 @@ from core.lab.evaluation import (
 from core.locations import evaluations_folder
 from core.messages.codec import decode, encode
 from core.messages.protocol import Answered
-from tests.conftest import FAMILIES, Builder, EncoderBuilder, desk
+from tests.builders import FAMILIES, Builder, EncoderBuilder
 from tests.core.engine.lab.evaluating import TEXTS, asked, predictions, result_of, without_times
+from tests.loaded import desk
 
 pytestmark = pytest.mark.usefixtures("state_folder")
 

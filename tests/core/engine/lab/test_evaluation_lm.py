@@ -13,7 +13,7 @@ import torch
 from core.engine.lab.evaluation import causal as evaluate_causal
 from core.engine.lab.evaluation.causal import windows_of
 from core.engine.lab.evaluation.task import evaluate
-from core.engine.networks.encoder_models import Head
+from core.engine.networks.head import Head
 from core.errors import InputError, SettingError
 from core.lab.evaluation import (
     CausalEvaluation,
@@ -21,8 +21,9 @@ from core.lab.evaluation import (
     FillEvaluation,
     RowsSkipped,
 )
-from tests.conftest import FAMILIES, EncoderBuilder, desk
+from tests.builders import FAMILIES, EncoderBuilder
 from tests.core.engine.lab.evaluating import TEXTS, WORDS, asked, predictions, result_of, without_times
+from tests.loaded import desk
 
 pytestmark = pytest.mark.usefixtures("state_folder")
 

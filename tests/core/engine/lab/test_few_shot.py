@@ -16,8 +16,8 @@ from core.engine.networks.loading import LoadedCausal
 from core.errors import InputError, PromptTooLongError, SettingError
 from core.lab.few_shot import Example, ScoreAnswers, ScoredAnswers, build_prompt, parse_example
 from core.text.tokenization import TextTokenizer
-from tests.conftest import desk, evaluated
 from tests.core.scripted import counting
+from tests.loaded import desk, evaluated
 
 PROMPT = "Opposites.\nbig => small\nhot =>"
 ANSWERS = ("cold", "a very long way down", "차가운 🙂", "cold water")

@@ -24,7 +24,7 @@ from core.engine.lab.finetuning.folder import ModelFolder
 from core.engine.lab.finetuning.model import f1, load_trainable, rate_factor, seeded
 from core.engine.lab.finetuning.rows import epoch_batches, hold_out, read_labelled
 from core.engine.lab.finetuning.task import finetune
-from core.engine.networks.encoder_models import Head
+from core.engine.networks.head import Head
 from core.errors import DeviceError, EngineError, InputError, ModelFormatError, SettingError
 from core.lab.finetuning import (
     Finetune,
@@ -36,7 +36,8 @@ from core.lab.finetuning import (
     FinetuneTask,
 )
 from core.models.registry import STARTER_FOLDER, resolve
-from tests.conftest import FAMILIES, EncoderBuilder, desk, evaluated
+from tests.builders import FAMILIES, EncoderBuilder
+from tests.loaded import desk, evaluated
 
 NOUNS = ("film", "story", "play", "song", "book", "scene", "plot", "cast")
 SENTIMENT, SIMILAR = FinetuneTask.SENTIMENT, FinetuneTask.SIMILAR

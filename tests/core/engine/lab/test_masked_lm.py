@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from core.engine.lab.masked_lm import check_mask, draw_disguises, fill_in, fill_masks, play_masking
 from core.engine.lab.students import compare_students
-from core.engine.networks.encoder_models import Head
+from core.engine.networks.head import Head
 from core.engine.shelf import Shelf
 from core.errors import InputError, ModelFormatError
 from core.lab.masked_lm import Disguise, FilledMasks, FillMasks, MaskingGame, PlayMasking
 from core.lab.students import HALF, CompareStudents
-from tests.conftest import FAMILIES, EncoderBuilder, desk
+from tests.builders import FAMILIES, EncoderBuilder
+from tests.loaded import desk
 
 TEXT = "I went to the [MASK] to buy some [MASK]."
 

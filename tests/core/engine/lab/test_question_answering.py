@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from core.engine.lab.question_answering import LONGEST_ANSWER, answer_question
-from core.engine.networks.encoder_models import Head
+from core.engine.networks.head import Head
 from core.errors import InputError, ModelFormatError, SettingError
 from core.lab.question_answering import AnsweredQuestion, AnswerQuestion
-from tests.conftest import FAMILIES, EncoderBuilder, desk, evaluated
+from tests.builders import FAMILIES, EncoderBuilder
+from tests.loaded import desk, evaluated
 
 QUESTION = "Who slept?"
 CONTEXT = "The cat sat on the mat. 고양이 slept 🙂 all day long because untranslatable [bold] things happened."

@@ -10,7 +10,7 @@ import torch
 
 from core.engine.lab import many_texts
 from core.engine.lab.sentence_pairs import compare_all, predict_next_sentence, rank_sentences
-from core.engine.networks.encoder_models import Head
+from core.engine.networks.head import Head
 from core.errors import InputError, ModelFormatError
 from core.lab.sentence_pairs import (
     CompareAll,
@@ -20,7 +20,8 @@ from core.lab.sentence_pairs import (
     RankSentences,
     SimilarityMatrix,
 )
-from tests.conftest import FAMILIES, EncoderBuilder, desk, evaluated
+from tests.builders import FAMILIES, EncoderBuilder
+from tests.loaded import desk, evaluated
 
 SENTENCES = ("The cat is on the mat", "A feline is sitting on a rug, quite still", "I love pizza", "고양이 🐈 [bold]")
 LONG = "word " * 100

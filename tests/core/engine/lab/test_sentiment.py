@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from core.engine.lab import many_texts
 from core.engine.lab.sentiment import leave_out, read_sentiment
-from core.engine.networks.encoder_models import Head
+from core.engine.networks.head import Head
 from core.errors import InputError, ModelFormatError
 from core.lab.sentiment import ReadSentiment, Sentiment
 from core.models.registry import resolve
-from tests.conftest import FAMILIES, EncoderBuilder, desk
+from tests.builders import FAMILIES, EncoderBuilder
+from tests.loaded import desk
 
 TEXTS = ("A warm, funny film.", "dull", "정말 좋은 영화 😀 [/b]", "It goes on and on and on without any end in sight")
 

@@ -11,7 +11,8 @@ import torch
 from core.engine.lab.similarity import compare, similar_label
 from core.engine.networks.encoder_models import LoadedEncoder
 from core.errors import ModelFormatError
-from tests.conftest import Builder, evaluated, load_classifier_folder
+from tests.builders import Builder
+from tests.loaded import evaluated, load_classifier_folder
 
 FIRST, SECOND = "The cat is on the mat", "A feline is sitting on a rug, quite still"
 

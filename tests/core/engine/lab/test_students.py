@@ -10,11 +10,12 @@ import torch
 from torch.nn import functional
 
 from core.engine.lab.students import compare_students
-from core.engine.networks.encoder_models import Head
 from core.engine.networks.halving import halve, kept_layers
+from core.engine.networks.head import Head
 from core.errors import InputError, ModelFormatError, SettingError
 from core.lab.students import HALF, CompareStudents, StudentsCompared, StudentTask
-from tests.conftest import EncoderBuilder, desk, evaluated
+from tests.builders import EncoderBuilder
+from tests.loaded import desk, evaluated
 
 TEXT = "I went to the [MASK] to buy some [MASK]."
 

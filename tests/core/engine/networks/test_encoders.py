@@ -16,8 +16,9 @@ from torch import nn
 
 from core.backends.process import worker_environment
 from core.engine.lab.similarity import compare, compare_many
-from core.engine.networks.encoder_models import Head, LoadedEncoder, load_encoder
+from core.engine.networks.encoder_models import LoadedEncoder, load_encoder
 from core.engine.networks.encoders import batches_by_length, pad, share_modules
+from core.engine.networks.head import Head
 from core.engine.warm_up import import_in_pieces
 from core.models.registry import resolve
 from tests.cli.process import REPOSITORY

@@ -16,7 +16,7 @@ from core.errors import ModelTooLargeError
 from core.memory import RESERVE_BYTES
 from core.models.checks import check_model
 from core.models.registry import resolve
-from tests.conftest import ignore_progress
+from tests.loaded import ignore_progress
 
 CPU = torch.device("cpu")
 ALL = ("float32", "float16", "bfloat16", "int8")

@@ -16,8 +16,8 @@ from core.errors import EngineError, ModelFormatError, ModelTooLargeError
 from core.locations import conversions_folder
 from core.models.gguf_header import GgufHeader
 from core.models.registry import ResolvedModel, Source, is_converted, resolve, weight_files
-from tests.conftest import ignore_progress
 from tests.core.gguf_files import GgufFile
+from tests.loaded import ignore_progress
 
 needs_packages = pytest.mark.skipif(not all(map(find_spec, PACKAGES)), reason="needs pip install nlp-tui[gguf]")
 

@@ -18,7 +18,8 @@ from core.engine.networks.causal import CausalModel
 from core.engine.networks.gpt2 import GPT2, GPT2Config
 from core.engine.networks.loading import LoadedCausal
 from core.errors import ModelFormatError
-from tests.conftest import Builder, evaluated, load_causal_folder
+from tests.builders import Builder
+from tests.loaded import evaluated, load_causal_folder
 
 TOLERANCE = 1e-4
 IDS = [464, 3290, 11, 290, 262, 3797, 262, 3290]

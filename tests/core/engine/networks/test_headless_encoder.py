@@ -9,12 +9,13 @@ import torch
 
 from core.engine.engine import Engine
 from core.engine.lab.sentence_pairs import compare_all, rank_sentences
-from core.engine.networks.encoder_models import Head
+from core.engine.networks.head import Head
 from core.errors import ModelFormatError
 from core.lab.sentence_pairs import CompareAll, RankSentences
 from core.messages.protocol import Compare, Compared, Event
 from core.messages.records import Similarity
-from tests.conftest import EncoderBuilder, desk, evaluated
+from tests.builders import EncoderBuilder
+from tests.loaded import desk, evaluated
 
 SENTENCES = ("The cat is on the mat", "I love pizza", "한국어 [bold]", "word " * 100)
 
