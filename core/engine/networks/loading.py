@@ -16,10 +16,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from core.engine.generation.chat_template import ChatTemplate, read_template
-from core.engine.generation.end_tokens import end_ids
 from core.engine.networks.causal import CausalModel, TransformersModel
+from core.engine.networks.chat_template import ChatTemplate, read_template
 from core.engine.networks.device import DTYPES
+from core.engine.networks.end_tokens import end_ids
 from core.engine.networks.fit import WeightCount, fits, is_out_of_memory
 from core.engine.networks.gpt2 import GPT2, GPT2Config, exact_logits
 from core.engine.networks.precision import CALIBRATION_TEXT, choose_layers, measure_error

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from core.engine.engine import Engine
-from core.engine.generation.chat_template import ChatTemplate, read_template
-from core.engine.generation.end_tokens import end_ids
 from core.engine.generation.prompt_reading import read_in
+from core.engine.networks.chat_template import ChatTemplate, read_template
+from core.engine.networks.end_tokens import end_ids
 from core.engine.networks.loading import LoadedCausal
 from core.errors import InputError, ModelFormatError
 from core.messages.protocol import (

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from core.engine.generation.chat_template import ChatTemplate
+from core.engine.networks.chat_template import ChatTemplate
 from core.text.tokenization import TextTokenizer
 
 
