@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.screen import Screen
 
 from core.backends.backend import Backend
 from core.backends.process import EngineProcess
@@ -118,6 +119,6 @@ class NlpTui(App[None]):
             variables = self.theme_variables = readable(variables)
         return variables
 
-    def get_default_screen(self) -> MainScreen:
+    def get_default_screen(self) -> Screen[None]:
         """The one main screen."""
         return MainScreen(self._engine, self._target, self._prompt, restore=self._restore)

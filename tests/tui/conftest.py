@@ -42,7 +42,7 @@ class Running:
             if condition():
                 return
             await self.pilot.pause(0.005)
-        raise AssertionError(f"never came true; state: {self.screen.status.state!r}")
+        raise AssertionError(f"never came true; on screen: {self.app.screen!r}")
 
     async def type(self, text: str) -> None:
         """Press the keys of a text."""

@@ -24,9 +24,6 @@ from tui.widgets.fields import Field
 if TYPE_CHECKING:
     from core.lab.catalogue import Answer, Question
 
-DEBOUNCE_S = 0.25
-"""How long typing must rest before a question follows it."""
-
 
 class LabPane(Vertical):
     """One pane of the lab.
@@ -53,6 +50,8 @@ class LabPane(Vertical):
     """Its name in the list."""
     HELP: ClassVar[str]
     """Markdown for F1: the idea in three sentences, then the keys."""
+    DEBOUNCE_S: ClassVar[float] = 0.25
+    """How long typing must rest before a question follows it."""
     MODELS: ClassVar[dict[str, str]] = {}
     """The models it asks, by what they are called in it, with their defaults."""
 
@@ -123,7 +122,7 @@ class LabPane(Vertical):
             return
         if self._waiting is not None:
             self._waiting.stop()
-        self._waiting = self.set_timer(DEBOUNCE_S, self.ask)
+        self._waiting = self.set_timer(self.DEBOUNCE_S, self.ask)
 
     def show_note(self, text: str, *, failed: bool = False) -> None:
         """Say something under the answer; empty takes it back."""

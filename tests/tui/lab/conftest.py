@@ -7,17 +7,14 @@ from typing import Any, Protocol
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input, TextArea
 
 from core.lab.catalogue import Answer
 from core.text.tokenization import TextTokenizer
 from tests.tui.conftest import read_tokenizer
 from tests.tui.fake_engine import FakeEngine
-from tests.tui.lab.lab import answering
+from tests.tui.lab.lab import LabApp, answering, show_pane
 from tests.tui.pictures import SMALL, SnapCompare
-from tui.app import NlpTui
 from tui.lab.pane import LabPane
-from tui.lab.screen import LabScreen
 
 
 class SnapPane(Protocol):
@@ -33,10 +30,17 @@ class SnapPane(Protocol):
         """`use` does something in the pane first, given the pilot and the pane."""
 
 
-@pytest.fixture
-def snap_pane(snap_compare: SnapCompare, monkeypatch: pytest.MonkeyPatch) -> SnapPane:
-    """Opens a lab whose questions are all answered alike, and takes its picture."""
+@pytest.fixture(autouse=True)
+def still_and_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing moves by itself, questions follow typing at once, and a tokenizer is read once for all tests."""
+    monkeypatch.setattr(LabPane, "DEBOUNCE_S", 0.01)
+    monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
     monkeypatch.setattr(TextTokenizer, "from_folder", read_tokenizer)
+
+
+@pytest.fixture
+def snap_pane(snap_compare: SnapCompare) -> SnapPane:
+    """Opens a lab whose questions are all answered alike, and takes its picture."""
 
     def snap(
         kind: type[LabPane],
@@ -48,24 +52,15 @@ def snap_pane(snap_compare: SnapCompare, monkeypatch: pytest.MonkeyPatch) -> Sna
         engine.script = answering(*answers)
 
         async def show(pilot: Pilot[None]) -> None:
-            app = pilot.app
-            assert isinstance(app, NlpTui)
-            await app.action_open_lab(kind.LAB)
-            screen = app.screen
-            assert isinstance(screen, LabScreen)
-            pane = screen.pane
-            assert pane is not None
-            for field in pane.query(Input):
-                field.cursor_blink = False
-            for area in pane.query(TextArea):
-                area.cursor_blink = False
+            pane = await show_pane(pilot, kind)
             await pilot.pause()
             if use is not None:
                 await use(pilot, pane)
             await pilot.pause()
-            await pilot.app.workers.wait_for_complete([w for w in pilot.app.workers if w.group == kind.LAB])
+            workers = pilot.app.workers
+            await workers.wait_for_complete([worker for worker in workers if worker.group == kind.LAB])
             await pilot.pause()
 
-        return snap_compare(NlpTui(engine=engine), terminal_size=size, run_before=show, also_wide=size == SMALL)
+        return snap_compare(LabApp(engine=engine), terminal_size=size, run_before=show, also_wide=size == SMALL)
 
     return snap

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TypeVar
 
+from textual.pilot import Pilot
+from textual.screen import Screen
 from textual.widgets import Input, TextArea
 
+import tui.app
 from core.lab.catalogue import Answer, Question
 from core.messages.protocol import Answered, Ask, Done, Event, Work
-from tests.tui.conftest import Launch, Running
+from tests.tui.conftest import Running
 from tests.tui.fake_engine import FakeEngine
+from tui.app import NlpTui
 from tui.lab.pane import LabPane
 from tui.lab.screen import LabScreen
 
@@ -34,26 +39,50 @@ def questions(engine: FakeEngine) -> list[Question]:
     return [request.question for request in engine.requests if isinstance(request, Ask)]
 
 
+def last_question(engine: FakeEngine) -> Question | None:
+    """The newest question."""
+    return next(reversed(questions(engine)), None)
+
+
+class LabApp(NlpTui):
+    """The app without its main screen, which takes most of the time to start."""
+
+    CSS_PATH = str(Path(tui.app.__file__).with_name("app.tcss"))
+
+    def get_default_screen(self) -> Screen[None]:
+        """An empty one."""
+        return Screen()
+
+
+async def show_pane(pilot: Pilot[None], kind: type[LabPane]) -> LabPane:
+    """Open the lab at a pane, its cursors still."""
+    app = pilot.app
+    assert isinstance(app, LabApp)
+    await pilot.pause()
+    await app.action_open_lab(kind.LAB)
+    screen = app.screen
+    assert isinstance(screen, LabScreen)
+    assert screen.pane is not None
+    for field in screen.pane.query(Input):
+        field.cursor_blink = False
+    for area in screen.pane.query(TextArea):
+        area.cursor_blink = False
+    return screen.pane
+
+
 @asynccontextmanager
 async def opened(
-    launch: Launch,
     kind: type[Pane],
     *answers: Answer,
     size: tuple[int, int] = (80, 24),
     script: Callable[[Work], list[Event]] | None = None,
 ) -> AsyncIterator[tuple[Running, Pane]]:
-    """The app with a lab open, its cursors still."""
+    """The lab open at a pane, with a scripted engine."""
     engine = FakeEngine()
     engine.script = script or answering(*answers)
-    async with launch(size=size, engine=engine) as running:
-        await running.app.action_open_lab(kind.LAB)
-        screen = running.app.screen
-        assert isinstance(screen, LabScreen)
-        pane = screen.pane
+    app = LabApp(engine=engine)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        pane = await show_pane(pilot, kind)
         assert isinstance(pane, kind)
-        for field in pane.query(Input):
-            field.cursor_blink = False
-        for area in pane.query(TextArea):
-            area.cursor_blink = False
-        await running.pilot.pause()
-        yield running, pane
+        await pilot.pause()
+        yield Running(app, engine, pilot), pane

@@ -7,7 +7,7 @@ from typing import Any
 from textual.pilot import Pilot
 
 from core.lab.attention import Attend, AttendedToken, Attention, CompareAttention
-from tests.tui.conftest import Launch, Running
+from tests.tui.conftest import Running
 from tests.tui.lab.conftest import SnapPane
 from tests.tui.lab.lab import opened, questions
 from tui.lab.attention.pane import AttentionPane
@@ -54,8 +54,8 @@ def grids(pane: AttentionPane) -> tuple[AttentionGrid, AttentionGrid]:
     return first, second
 
 
-async def test_both_models_are_asked_about_the_same_text(launch: Launch) -> None:
-    async with opened(launch, AttentionPane, BOTH_WAYS, CAUSAL) as (running, pane):
+async def test_both_models_are_asked_about_the_same_text() -> None:
+    async with opened(AttentionPane, BOTH_WAYS, CAUSAL) as (running, pane):
         first, second = grids(pane)
         await running.until(lambda: second.attention is not None)
         text = "The cat sat on the mat because it was tired."
@@ -71,8 +71,8 @@ async def test_both_models_are_asked_about_the_same_text(launch: Launch) -> None
         assert "█······" in shown
 
 
-async def test_the_cursor_walks_the_rows_and_tells_them(launch: Launch) -> None:
-    async with opened(launch, AttentionPane, BOTH_WAYS, CAUSAL) as (running, pane):
+async def test_the_cursor_walks_the_rows_and_tells_them() -> None:
+    async with opened(AttentionPane, BOTH_WAYS, CAUSAL) as (running, pane):
         _, second = grids(pane)
         await running.until(lambda: second.attention is not None)
         second.focus()
@@ -85,8 +85,8 @@ async def test_the_cursor_walks_the_rows_and_tells_them(launch: Launch) -> None:
         assert "▸ 7 ." in str(second.render())
 
 
-async def test_keys_choose_layer_and_head_of_the_focused_grid_round_and_round(launch: Launch) -> None:
-    async with opened(launch, AttentionPane, BOTH_WAYS, CAUSAL) as (running, pane):
+async def test_keys_choose_layer_and_head_of_the_focused_grid_round_and_round() -> None:
+    async with opened(AttentionPane, BOTH_WAYS, CAUSAL) as (running, pane):
         first, second = grids(pane)
         await running.until(lambda: second.attention is not None)
         second.focus()
@@ -99,8 +99,8 @@ async def test_keys_choose_layer_and_head_of_the_focused_grid_round_and_round(la
         await running.until(lambda: asked(running)[-1] == [(1, 0), (2, 2)])
 
 
-async def test_another_model_starts_at_its_first_layer(launch: Launch) -> None:
-    async with opened(launch, AttentionPane, BOTH_WAYS, CAUSAL) as (running, pane):
+async def test_another_model_starts_at_its_first_layer() -> None:
+    async with opened(AttentionPane, BOTH_WAYS, CAUSAL) as (running, pane):
         first, second = grids(pane)
         await running.until(lambda: second.attention is not None)
         first.focus()
@@ -113,10 +113,10 @@ async def test_another_model_starts_at_its_first_layer(launch: Launch) -> None:
         await running.until(lambda: asked(running)[-1] == [(1, 0), (1, 0)])
 
 
-async def test_a_long_text_shows_one_grid_at_a_time_and_says_that_it_was_cut(launch: Launch) -> None:
+async def test_a_long_text_shows_one_grid_at_a_time_and_says_that_it_was_cut() -> None:
     words = [f"w{number}" for number in range(40)]
     answers = attention(0, words, causal=False), attention(1, words, causal=True, cut=9)
-    async with opened(launch, AttentionPane, *answers) as (running, pane):
+    async with opened(AttentionPane, *answers) as (running, pane):
         first, second = grids(pane)
         await running.until(lambda: second.attention is not None)
         await running.until(lambda: first.display and not second.display)
@@ -126,8 +126,8 @@ async def test_a_long_text_shows_one_grid_at_a_time_and_says_that_it_was_cut(lau
         assert "first 40 of 49 tokens" in str(pane.query_one(".lab-note").render())
 
 
-async def test_an_empty_text_says_what_to_do(launch: Launch) -> None:
-    async with opened(launch, AttentionPane, BOTH_WAYS, CAUSAL) as (running, pane):
+async def test_an_empty_text_says_what_to_do() -> None:
+    async with opened(AttentionPane, BOTH_WAYS, CAUSAL) as (running, pane):
         await running.until(lambda: len(questions(running.engine)) == 1)
         pane.text.value = "  "
         pane.ask()

@@ -10,7 +10,6 @@ from textual.pilot import Pilot
 from core.lab.catalogue import Answer
 from core.lab.distillation import Distil, Distilled, DistilMeasured, DistilPaused, DistilStarted, DistilStep
 from core.messages.protocol import Answered, Ask, Event, Work
-from tests.tui.conftest import Launch
 from tests.tui.lab.conftest import SnapPane
 from tests.tui.lab.lab import opened, questions
 from tui.lab.distillation.pane import DistillationPane
@@ -29,15 +28,15 @@ async def start(pilot: Pilot[None], pane: Any) -> None:
     await pilot.press("ctrl+r")
 
 
-async def test_nothing_is_asked_before_the_key_is_pressed(launch: Launch) -> None:
-    async with opened(launch, DistillationPane, *PARTS) as (running, pane):
+async def test_nothing_is_asked_before_the_key_is_pressed() -> None:
+    async with opened(DistillationPane, *PARTS) as (running, pane):
         pane.ask()
         await running.pilot.press("enter")
         assert questions(running.engine) == []
 
 
-async def test_the_key_starts_it_with_what_the_fields_say(launch: Launch) -> None:
-    async with opened(launch, DistillationPane, *PARTS) as (running, pane):
+async def test_the_key_starts_it_with_what_the_fields_say() -> None:
+    async with opened(DistillationPane, *PARTS) as (running, pane):
         pane.text.text = "한국어 text [/b]"
         pane.steps.value = "30"
         pane.seed.value = "3"
@@ -54,13 +53,13 @@ async def test_the_key_starts_it_with_what_the_fields_say(launch: Launch) -> Non
         assert "[bold] 학생" in str(pane.query_one(".lab-note").render())
 
 
-async def test_a_run_in_progress_is_neither_restarted_nor_hurried(launch: Launch) -> None:
+async def test_a_run_in_progress_is_neither_restarted_nor_hurried() -> None:
     def unfinished(request: Work) -> list[Event]:
         if not isinstance(request, Ask):
             return []
         return [Answered(request.id, part) for part in (STARTED, STEPS[0], MEASURED[0])]
 
-    async with opened(launch, DistillationPane, script=unfinished) as (running, pane):
+    async with opened(DistillationPane, script=unfinished) as (running, pane):
         await running.pilot.press("ctrl+r")
         await running.until(lambda: "step 1/60" in str(pane.answer.content))
         assert "35 s left" in str(pane.answer.content)
@@ -69,8 +68,8 @@ async def test_a_run_in_progress_is_neither_restarted_nor_hurried(launch: Launch
         assert len(questions(running.engine)) == 1
 
 
-async def test_a_stopped_run_goes_on_by_key(launch: Launch) -> None:
-    async with opened(launch, DistillationPane, STARTED, DistilPaused(11, 60, "/state/distillation.pt")) as (
+async def test_a_stopped_run_goes_on_by_key() -> None:
+    async with opened(DistillationPane, STARTED, DistilPaused(11, 60, "/state/distillation.pt")) as (
         running,
         pane,
     ):
@@ -81,8 +80,8 @@ async def test_a_stopped_run_goes_on_by_key(launch: Launch) -> None:
         assert question.resume
 
 
-async def test_a_broken_setting_is_one_line(launch: Launch) -> None:
-    async with opened(launch, DistillationPane, *PARTS) as (running, pane):
+async def test_a_broken_setting_is_one_line() -> None:
+    async with opened(DistillationPane, *PARTS) as (running, pane):
         for field, value, said in (
             (pane.steps, "2.5", "whole number"),
             (pane.rate, "fast", "must be a number"),

@@ -23,7 +23,6 @@ from core.lab.evaluation import (
 )
 from core.messages.protocol import Answered, Ask, Cancel, Event, Work
 from core.tables.rows import BrokenRow
-from tests.tui.conftest import Launch
 from tests.tui.lab.conftest import SnapPane
 from tests.tui.lab.lab import opened, questions
 from tui.lab.evaluation.pane import EvaluationPane
@@ -59,8 +58,8 @@ PROGRESS = EvaluationProgress(204, 408, 0.6, 0.81, 3.2)
 SKIPPED = RowsSkipped((BrokenRow(3, "unknown label '[x'; the model has no, yes (0-1)"),))
 
 
-async def test_nothing_starts_by_itself(launch: Launch) -> None:
-    async with opened(launch, EvaluationPane, ANSWER) as (running, pane):
+async def test_nothing_starts_by_itself() -> None:
+    async with opened(EvaluationPane, ANSWER) as (running, pane):
         await running.until(lambda: "ctrl+r" in str(pane.query_one(".lab-note").render()))
         pane.path.value = "dev.tsv"
         await running.pilot.pause()
@@ -68,8 +67,8 @@ async def test_nothing_starts_by_itself(launch: Launch) -> None:
         assert questions(running.engine) == []
 
 
-async def test_enter_in_the_file_asks_about_the_fields_as_they_are(launch: Launch) -> None:
-    async with opened(launch, EvaluationPane, SKIPPED, PROGRESS, ANSWER) as (running, pane):
+async def test_enter_in_the_file_asks_about_the_fields_as_they_are() -> None:
+    async with opened(EvaluationPane, SKIPPED, PROGRESS, ANSWER) as (running, pane):
         await running.type("dev.tsv")
         pane.rows.value, pane.columns.value = "40", "one, two,3"
         await running.pilot.press("enter")
@@ -88,8 +87,8 @@ async def test_enter_in_the_file_asks_about_the_fields_as_they_are(launch: Launc
         assert "32 answers were in the journal" in note
 
 
-async def test_the_arrows_walk_the_mistakes_from_the_file_field(launch: Launch) -> None:
-    async with opened(launch, EvaluationPane, ANSWER) as (running, pane):
+async def test_the_arrows_walk_the_mistakes_from_the_file_field() -> None:
+    async with opened(EvaluationPane, ANSWER) as (running, pane):
         await running.type("dev.tsv")
         await running.pilot.press("enter")
         await running.until(lambda: "line 203" in str(pane.mistake.content))
@@ -103,8 +102,8 @@ async def test_the_arrows_walk_the_mistakes_from_the_file_field(launch: Launch) 
         assert "[/b]" in str(pane.mistake.content)
 
 
-async def test_ctrl_t_goes_round_the_tasks_and_changes_a_starter_but_no_model_that_was_named(launch: Launch) -> None:
-    async with opened(launch, EvaluationPane) as (running, pane):
+async def test_ctrl_t_goes_round_the_tasks_and_changes_a_starter_but_no_model_that_was_named() -> None:
+    async with opened(EvaluationPane) as (running, pane):
         box = pane.query_one("#eval-model", Input)
         seen = []
         for _ in EvaluationTask:
@@ -120,11 +119,11 @@ async def test_ctrl_t_goes_round_the_tasks_and_changes_a_starter_but_no_model_th
         assert box.value == "org/mine"
 
 
-async def test_progress_shows_and_escape_stops_with_a_way_to_go_on(launch: Launch) -> None:
+async def test_progress_shows_and_escape_stops_with_a_way_to_go_on() -> None:
     def script(request: Work) -> list[Event]:
         return [Answered(request.id, PROGRESS)] if isinstance(request, Ask) else []
 
-    async with opened(launch, EvaluationPane, script=script) as (running, pane):
+    async with opened(EvaluationPane, script=script) as (running, pane):
         await running.type("dev.tsv")
         await running.pilot.press("ctrl+r")
         await running.until(lambda: "204/408" in str(pane.progress.content))
@@ -136,8 +135,8 @@ async def test_progress_shows_and_escape_stops_with_a_way_to_go_on(launch: Launc
         await running.until(lambda: "goes on" in str(pane.query_one(".lab-note").render()))
 
 
-async def test_what_is_missing_or_no_number_is_one_line(launch: Launch) -> None:
-    async with opened(launch, EvaluationPane, ANSWER) as (running, pane):
+async def test_what_is_missing_or_no_number_is_one_line() -> None:
+    async with opened(EvaluationPane, ANSWER) as (running, pane):
         for path, rows, columns, told in (
             ("", "", "", "no file"),
             ("a.tsv", "many", "", "whole number"),
@@ -149,16 +148,16 @@ async def test_what_is_missing_or_no_number_is_one_line(launch: Launch) -> None:
         assert questions(running.engine) == []
 
 
-async def test_the_other_tasks_show_their_own_scores(launch: Launch) -> None:
+async def test_the_other_tasks_show_their_own_scores() -> None:
     fill = FillEvaluation(RUN, "the file's [MASK] and words", 12, 0.25, 0.5, 2.0, 7.39, ANSWER.mistakes[:1])
     hard = HardText(7, "우유 [b]", 9, 5.25)
     causal = CausalEvaluation(RUN, "each token", 64, 32, 900, 4000, 4100, 0.31, 3.2, 24.53, 1.04, 1.01, (hard,))
-    async with opened(launch, EvaluationPane, fill) as (running, pane):
+    async with opened(EvaluationPane, fill) as (running, pane):
         await running.type("a.tsv")
         await running.pilot.press("enter")
         await running.until(lambda: "accuracy@5" in str(pane.result.content))
         assert "[MASK]" in str(pane.result.content)
-    async with opened(launch, EvaluationPane, causal) as (running, other):
+    async with opened(EvaluationPane, causal) as (running, other):
         await running.type("a.tsv")
         await running.pilot.press("enter")
         await running.until(lambda: "bits per byte" in str(other.result.content))

@@ -8,7 +8,6 @@ from typing import Any
 from textual.pilot import Pilot
 
 from core.lab.families import FAMILIES
-from tests.tui.conftest import Launch
 from tests.tui.lab.conftest import SnapPane
 from tests.tui.lab.lab import opened, questions
 from tui.lab.families.pane import FamiliesPane
@@ -18,8 +17,8 @@ def tells_of(pane: FamiliesPane, name: str) -> bool:
     return str(pane.details.content).startswith(f"{name}  ")
 
 
-async def test_the_arrow_keys_walk_the_families_and_show_their_facts(launch: Launch) -> None:
-    async with opened(launch, FamiliesPane) as (running, pane):
+async def test_the_arrow_keys_walk_the_families_and_show_their_facts() -> None:
+    async with opened(FamiliesPane) as (running, pane):
         await running.until(lambda: "Bidirectional Transformers" in str(pane.details.content))
         await running.until(lambda: running.app.focused is pane.table)
         for family in FAMILIES[1:]:
@@ -29,16 +28,16 @@ async def test_the_arrow_keys_walk_the_families_and_show_their_facts(launch: Lau
         assert questions(running.engine) == []
 
 
-async def test_the_table_fits_a_terminal_of_80_columns(launch: Launch) -> None:
-    async with opened(launch, FamiliesPane) as (running, pane):
+async def test_the_table_fits_a_terminal_of_80_columns() -> None:
+    async with opened(FamiliesPane) as (running, pane):
         await running.until(lambda: pane.table.row_count == len(FAMILIES))
         await running.until(lambda: pane.table.virtual_size.width > 0)
         assert pane.table.virtual_size.width <= pane.table.size.width
         assert pane.table.virtual_size.height <= pane.table.size.height
 
 
-async def test_page_keys_scroll_the_facts(launch: Launch) -> None:
-    async with opened(launch, FamiliesPane, size=(80, 16)) as (running, pane):
+async def test_page_keys_scroll_the_facts() -> None:
+    async with opened(FamiliesPane, size=(80, 16)) as (running, pane):
         await running.until(lambda: pane.query_one("#families-facts").max_scroll_y > 0)
         await running.pilot.press("pagedown")
         await running.until(lambda: pane.query_one("#families-facts").scroll_y > 0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from core.lab.few_shot import ScoreAnswers, ScoredAnswer, ScoredAnswers, ScoredToken
-from tests.tui.conftest import Launch
 from tests.tui.lab.conftest import SnapPane
 from tests.tui.lab.lab import opened, questions
 from tui.lab.few_shot.pane import FewShotPane
@@ -45,14 +44,14 @@ ANSWER = ScoredAnswers(
 )
 
 
-async def test_the_fields_make_the_prompt(launch: Launch) -> None:
-    async with opened(launch, FewShotPane, ANSWER) as (running, pane):
+async def test_the_fields_make_the_prompt() -> None:
+    async with opened(FewShotPane, ANSWER) as (running, pane):
         await running.until(lambda: "prompt" in str(pane.scores.content))
         assert questions(running.engine) == [ScoreAnswers("starter/gpt2", PROMPT, ("happy", "sad"))]
 
 
-async def test_the_scores_show_both_winners_the_tokens_and_the_prompt(launch: Launch) -> None:
-    async with opened(launch, FewShotPane, ANSWER) as (running, pane):
+async def test_the_scores_show_both_winners_the_tokens_and_the_prompt() -> None:
+    async with opened(FewShotPane, ANSWER) as (running, pane):
         await running.until(lambda: "prompt" in str(pane.scores.content))
         shown = str(pane.scores.content)
         assert "[/happy]    ▸████░░  73%   -2.00  ██░░░░  27%   -2.00" in shown
@@ -61,8 +60,8 @@ async def test_the_scores_show_both_winners_the_tokens_and_the_prompt(launch: La
         assert "whole: [/happy] wins; per token: 아주 슬픈" in str(pane.query_one(".lab-note").render())
 
 
-async def test_ctrl_t_goes_from_few_shot_to_zero_shot(launch: Launch) -> None:
-    async with opened(launch, FewShotPane, ANSWER) as (running, pane):
+async def test_ctrl_t_goes_from_few_shot_to_zero_shot() -> None:
+    async with opened(FewShotPane, ANSWER) as (running, pane):
         await running.until(lambda: "prompt" in str(pane.scores.content))
         await running.pilot.press("ctrl+t")
         await running.until(lambda: len(questions(running.engine)) == 2)
@@ -71,8 +70,8 @@ async def test_ctrl_t_goes_from_few_shot_to_zero_shot(launch: Launch) -> None:
         assert question.prompt == "Is the child happy or sad?\nThe boy fell and cried. =>"
 
 
-async def test_what_is_missing_is_one_line(launch: Launch) -> None:
-    async with opened(launch, FewShotPane, ANSWER) as (running, pane):
+async def test_what_is_missing_is_one_line() -> None:
+    async with opened(FewShotPane, ANSWER) as (running, pane):
         await running.until(lambda: len(questions(running.engine)) == 1)
         pane.examples.text = "no arrow"
         pane.ask()

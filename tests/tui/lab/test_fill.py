@@ -6,9 +6,8 @@ import pytest
 from textual.widgets import Input
 
 from core.lab.masked_lm import FilledMasks, FillMasks, MaskCandidate
-from tests.tui.conftest import Launch
 from tests.tui.lab.conftest import SnapPane
-from tests.tui.lab.lab import opened, questions
+from tests.tui.lab.lab import last_question, opened, questions
 from tui.lab.masked_lm.fill_pane import FillPane
 
 ANSWER = FilledMasks(
@@ -26,8 +25,8 @@ ANSWER = FilledMasks(
 )
 
 
-async def test_the_example_is_asked_about_at_once(launch: Launch) -> None:
-    async with opened(launch, FillPane, ANSWER) as (running, pane):
+async def test_the_example_is_asked_about_at_once() -> None:
+    async with opened(FillPane, ANSWER) as (running, pane):
         await running.until(lambda: "store" in str(pane.answer.content))
         assert questions(running.engine) == [FillMasks("starter/bert", "I went to the [MASK] to buy some milk.")]
         shown = str(pane.answer.content)
@@ -35,18 +34,16 @@ async def test_the_example_is_asked_about_at_once(launch: Launch) -> None:
         assert "rank 41" in shown
 
 
-async def test_typing_asks_again_with_the_words_to_compare(launch: Launch) -> None:
-    async with opened(launch, FillPane, ANSWER) as (running, pane):
+async def test_typing_asks_again_with_the_words_to_compare() -> None:
+    async with opened(FillPane, ANSWER) as (running, pane):
         pane.targets.focus()
         await running.type("store school")
-        await running.until(lambda: len(questions(running.engine)) == 2)
-        question = questions(running.engine)[-1]
-        assert isinstance(question, FillMasks)
-        assert question.targets == ("store", "school")
+        asked = FillMasks("starter/bert", pane.text.value, targets=("store", "school"))
+        await running.until(lambda: last_question(running.engine) == asked)
 
 
-async def test_ctrl_t_masks_the_word_under_the_cursor(launch: Launch) -> None:
-    async with opened(launch, FillPane, ANSWER) as (running, pane):
+async def test_ctrl_t_masks_the_word_under_the_cursor() -> None:
+    async with opened(FillPane, ANSWER) as (running, pane):
         pane.text.value = "The cat sat."
         pane.text.focus()
         pane.text.cursor_position = len("The cat s")
@@ -70,8 +67,8 @@ async def test_ctrl_t_masks_the_word_under_the_cursor(launch: Launch) -> None:
         ("안녕 세|상!", "안녕 [MASK]!"),
     ],
 )
-async def test_ctrl_t_keeps_the_signs_around_the_word(launch: Launch, text: str, masked: str) -> None:
-    async with opened(launch, FillPane, ANSWER) as (running, pane):
+async def test_ctrl_t_keeps_the_signs_around_the_word(text: str, masked: str) -> None:
+    async with opened(FillPane, ANSWER) as (running, pane):
         pane.text.value = text.replace("|", "")
         pane.text.focus()
         pane.text.cursor_position = text.index("|")
@@ -79,17 +76,18 @@ async def test_ctrl_t_keeps_the_signs_around_the_word(launch: Launch, text: str,
         assert pane.text.value == masked
 
 
-async def test_ctrl_t_on_nothing_says_so(launch: Launch) -> None:
-    async with opened(launch, FillPane, ANSWER) as (running, pane):
+async def test_ctrl_t_on_nothing_says_so() -> None:
+    async with opened(FillPane, ANSWER) as (running, pane):
         pane.text.value = " "
+        await running.until(lambda: "write [MASK]" in str(pane.query_one(".lab-note").render()))
         pane.text.focus()
         await running.pilot.press("ctrl+t")
         assert pane.text.value == " "
         assert "no word" in str(pane.query_one(".lab-note").render())
 
 
-async def test_the_number_of_candidates_is_asked_for(launch: Launch) -> None:
-    async with opened(launch, FillPane, ANSWER) as (running, pane):
+async def test_the_number_of_candidates_is_asked_for() -> None:
+    async with opened(FillPane, ANSWER) as (running, pane):
         pane.top.focus()
         await running.pilot.press("up", "up")
         await running.until(lambda: len(questions(running.engine)) > 1)
@@ -98,8 +96,8 @@ async def test_the_number_of_candidates_is_asked_for(launch: Launch) -> None:
         assert question.top == 7
 
 
-async def test_a_starter_s_name_says_that_it_is_not_the_original(launch: Launch) -> None:
-    async with opened(launch, FillPane, ANSWER) as (running, pane):
+async def test_a_starter_s_name_says_that_it_is_not_the_original() -> None:
+    async with opened(FillPane, ANSWER) as (running, pane):
         origin = pane.query_one(".lab-origin")
         assert "not the original" in str(origin.render())
         name = pane.query_one("#fill-model", Input)
@@ -109,8 +107,8 @@ async def test_a_starter_s_name_says_that_it_is_not_the_original(launch: Launch)
         await running.until(lambda: "not the original" in str(origin.render()))
 
 
-async def test_a_text_without_a_mask_says_what_to_do(launch: Launch) -> None:
-    async with opened(launch, FillPane, ANSWER) as (running, pane):
+async def test_a_text_without_a_mask_says_what_to_do() -> None:
+    async with opened(FillPane, ANSWER) as (running, pane):
         pane.text.value = "no gap"
         pane.ask()
         assert len(questions(running.engine)) == 1

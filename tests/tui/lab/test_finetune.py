@@ -22,7 +22,6 @@ from core.lab.finetuning import (
     SkippedRow,
 )
 from core.messages.protocol import Answered, Ask, Cancel, Event, Work
-from tests.tui.conftest import Launch
 from tests.tui.lab.conftest import SnapPane
 from tests.tui.lab.lab import opened, questions
 from tui.lab.finetuning.pane import FinetunePane
@@ -83,8 +82,8 @@ def note(pane: FinetunePane) -> str:
     return str(pane.query_one(".lab-note").render())
 
 
-async def test_nothing_is_asked_before_the_key(launch: Launch) -> None:
-    async with opened(launch, FinetunePane, DONE) as (running, pane):
+async def test_nothing_is_asked_before_the_key() -> None:
+    async with opened(FinetunePane, DONE) as (running, pane):
         fill_in(pane)
         pane.file.focus()
         await running.pilot.press("enter")
@@ -92,8 +91,8 @@ async def test_nothing_is_asked_before_the_key(launch: Launch) -> None:
         assert questions(running.engine) == []
 
 
-async def test_ctrl_r_asks_with_the_fields_as_they_are(launch: Launch) -> None:
-    async with opened(launch, FinetunePane, *COURSE, DONE) as (running, pane):
+async def test_ctrl_r_asks_with_the_fields_as_they_are() -> None:
+    async with opened(FinetunePane, *COURSE, DONE) as (running, pane):
         fill_in(pane)
         pane.epochs.focus()
         await running.pilot.press("up")
@@ -109,8 +108,8 @@ async def test_ctrl_r_asks_with_the_fields_as_they_are(launch: Launch) -> None:
         assert "best" in shown(pane)
 
 
-async def test_missing_fields_are_said_in_one_line(launch: Launch) -> None:
-    async with opened(launch, FinetunePane) as (running, pane):
+async def test_missing_fields_are_said_in_one_line() -> None:
+    async with opened(FinetunePane) as (running, pane):
         await running.pilot.press("ctrl+r")
         await running.until(lambda: "the file is missing" in note(pane))
         pane.file.value = "rows.tsv"
@@ -122,11 +121,11 @@ async def test_missing_fields_are_said_in_one_line(launch: Launch) -> None:
         assert questions(running.engine) == []
 
 
-async def test_escape_stops_and_ctrl_g_goes_on(launch: Launch) -> None:
+async def test_escape_stops_and_ctrl_g_goes_on() -> None:
     def script(request: Work) -> list[Event]:
         return [Answered(request.id, part) for part in COURSE] if isinstance(request, Ask) else []
 
-    async with opened(launch, FinetunePane, script=script) as (running, pane):
+    async with opened(FinetunePane, script=script) as (running, pane):
         fill_in(pane)
         await running.pilot.press("ctrl+r")
         await running.until(lambda: "step 12" in shown(pane))

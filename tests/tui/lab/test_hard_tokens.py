@@ -17,7 +17,6 @@ from core.lab.sentiment import LabelScore, LeftOutWord, Sentiment
 from core.lab.students import StudentEntry
 from core.lab.wordpiece import walk
 from core.text.visible import visible, visible_alone
-from tests.tui.conftest import Launch
 from tests.tui.lab.lab import opened
 from tests.tui.lab.test_attention import attention
 from tests.tui.lab.test_students import ANSWER as STUDENTS
@@ -94,21 +93,19 @@ def labels(cells: int) -> Iterator[str]:
         (SentimentPane, SENTIMENT, "#sentiment-words", WORD_CELLS),
     ],
 )
-async def test_every_hard_token_has_its_row(
-    launch: Launch, kind: type[LabPane], answer: Answer, name: str, cells: int
-) -> None:
-    async with opened(launch, kind, answer, size=(120, 40)) as (running, pane):
+async def test_every_hard_token_has_its_row(kind: type[LabPane], answer: Answer, name: str, cells: int) -> None:
+    async with opened(kind, answer, size=(120, 40)) as (running, pane):
         await running.until(lambda: len(rows_of(pane, name)) > len(HARD))
         rows = iter(rows_of(pane, name))
         for label in labels(cells):
             assert any(row.startswith(label) for row in rows), ascii(label)
 
 
-async def test_the_best_sentence_and_the_prompt_are_whole(launch: Launch) -> None:
-    async with opened(launch, FillPane, FILLED) as (running, pane):
+async def test_the_best_sentence_and_the_prompt_are_whole() -> None:
+    async with opened(FillPane, FILLED) as (running, pane):
         await running.until(lambda: len(rows_of(pane, "#fill-answer")) > len(HARD))
         assert squeezed("".join(rows_of(pane, "#fill-answer"))).endswith(squeezed(visible("".join(HARD))))
-    async with opened(launch, FewShotPane, SCORED) as (running, other):
+    async with opened(FewShotPane, SCORED) as (running, other):
         await running.until(lambda: len(rows_of(other, "#few-shot-scores")) > len(HARD))
         shown = squeezed("".join(rows_of(other, "#few-shot-scores")))
         assert all(squeezed(visible_alone(token)) in shown for token in HARD)
@@ -116,8 +113,8 @@ async def test_the_best_sentence_and_the_prompt_are_whole(launch: Launch) -> Non
         assert shown.endswith(squeezed("".join(f"│{visible(line)}" for line in SCORED.prompt.split("\n"))))
 
 
-async def test_every_hard_token_is_played(launch: Launch) -> None:
-    async with opened(launch, MaskingPane, game(), size=(120, 40)) as (running, pane):
+async def test_every_hard_token_is_played() -> None:
+    async with opened(MaskingPane, game(), size=(120, 40)) as (running, pane):
         await running.until(lambda: len(rows_of(pane, "#masking-answer")) > len(HARD))
         shown = squeezed("".join(rows_of(pane, "#masking-answer")))
         for token in HARD:
@@ -127,8 +124,8 @@ async def test_every_hard_token_is_played(launch: Launch) -> None:
             assert squeezed(f"{visible_alone(token)} 50") in shown, ascii(token)
 
 
-async def test_every_hard_token_stands_between_teacher_and_student(launch: Launch) -> None:
-    async with opened(launch, StudentsPane, replace(STUDENTS, entries=STUDENT)) as (running, pane):
+async def test_every_hard_token_stands_between_teacher_and_student() -> None:
+    async with opened(StudentsPane, replace(STUDENTS, entries=STUDENT)) as (running, pane):
         await running.until(lambda: len(rows_of(pane, "#students-answer")) > len(HARD))
         rows = iter(rows_of(pane, "#students-answer"))
         for label in labels(STUDENT_CELLS):
@@ -140,12 +137,12 @@ def is_filled(grid: AttentionGrid) -> bool:
     return grid.attention is not None
 
 
-async def test_every_hard_token_is_a_row_of_attention(launch: Launch) -> None:
+async def test_every_hard_token_is_a_row_of_attention() -> None:
     step = 23
     for start in range(0, len(HARD), step):
         words = list(HARD[start : start + step])
         weights = attention(0, words, causal=True)
-        async with opened(launch, AttentionPane, weights, size=(120, 40)) as (running, pane):
+        async with opened(AttentionPane, weights, size=(120, 40)) as (running, pane):
             grid = pane.query(AttentionGrid).first()
             await running.until(partial(is_filled, grid))
             rows = list(painted(grid))
@@ -170,8 +167,8 @@ def test_every_hard_word_is_cut_in_the_open(word: str) -> None:
     assert "\x1b" not in rows
 
 
-async def test_a_word_of_marks_is_cut_and_shown(launch: Launch) -> None:
-    async with opened(launch, WordPiecePane) as (running, pane):
+async def test_a_word_of_marks_is_cut_and_shown() -> None:
+    async with opened(WordPiecePane) as (running, pane):
         assert isinstance(pane, WordPiecePane)
         await running.until(lambda: pane._tokenizer is not None)
         pane.use_berts.value = True

@@ -42,8 +42,8 @@ async def test_f6_opens_the_lab_and_escape_leaves_it_as_it_was(launch: Launch) -
         assert pane.text.value == "The [MASK] sat."
 
 
-async def test_every_lab_opens_by_key_and_by_the_palette_s_command(launch: Launch) -> None:
-    async with opened(launch, FillPane, ANSWER) as (running, _):
+async def test_every_lab_opens_by_key_and_by_the_palette_s_command() -> None:
+    async with opened(FillPane, ANSWER) as (running, _):
         screen = running.app.screen
         assert isinstance(screen, LabScreen)
         for lab in [*LABS[1:], LABS[0]]:
@@ -56,19 +56,19 @@ async def test_every_lab_opens_by_key_and_by_the_palette_s_command(launch: Launc
 
 
 @pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.LAB)
-async def test_every_pane_explains_itself_in_three_sentences(launch: Launch, lab: type[FillPane]) -> None:
+async def test_every_pane_explains_itself_in_three_sentences(lab: type[FillPane]) -> None:
     idea = lab.HELP.strip().split("\n\n")[1]
     assert len(re.findall(r"[.!?](?=\s+[A-Z*`]|$)", idea)) == 3
-    async with opened(launch, lab) as (running, _):
+    async with opened(lab) as (running, _):
         await running.pilot.press("f1")
         await running.until(lambda: type(running.app.screen).__name__ == "HelpDialog")
 
 
-async def test_a_newer_question_takes_the_older_one_s_place(launch: Launch) -> None:
+async def test_a_newer_question_takes_the_older_one_s_place() -> None:
     def begun(request: Work) -> list[Event]:
         return [Progress(request.id, "importing transformers", 0.1)] if isinstance(request, Ask) else []
 
-    async with opened(launch, FillPane, script=begun) as (running, pane):
+    async with opened(FillPane, script=begun) as (running, pane):
         await running.until(lambda: len(questions(running.engine)) == 1)
         await running.until(lambda: "importing" in str(pane.query_one(".lab-note").render()))
         pane.text.value = "A [MASK]."
@@ -77,7 +77,8 @@ async def test_a_newer_question_takes_the_older_one_s_place(launch: Launch) -> N
 
 
 async def test_escape_first_stops_the_question(launch: Launch) -> None:
-    async with opened(launch, FillPane, script=lambda request: []) as (running, _):
+    async with launch(size=(80, 24)) as running:
+        await running.app.action_open_lab(FillPane.LAB)
         await running.until(lambda: len(questions(running.engine)) == 1)
         await running.pilot.press("escape")
         await running.until(lambda: running.engine.of(Cancel))
@@ -86,7 +87,7 @@ async def test_escape_first_stops_the_question(launch: Launch) -> None:
         await running.until(lambda: isinstance(running.app.screen, MainScreen))
 
 
-async def test_a_failed_question_is_one_line_and_the_next_is_answered(launch: Launch) -> None:
+async def test_a_failed_question_is_one_line_and_the_next_is_answered() -> None:
     def script(request: Work) -> list[Event]:
         if not isinstance(request, Ask):
             return []
@@ -94,7 +95,7 @@ async def test_a_failed_question_is_one_line_and_the_next_is_answered(launch: La
             return [Failed(request.id, ModelNotFoundError.__name__, "model 'no/such' is not here", "use a starter")]
         return [Answered(request.id, ANSWER), Done(request.id)]
 
-    async with opened(launch, FillPane, script=script) as (running, pane):
+    async with opened(FillPane, script=script) as (running, pane):
         box = pane.query_one("#fill-model")
         box.value = "no/such"  # type: ignore[attr-defined]
         box.focus()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from core.lab.masked_lm import Disguise, Guess, MaskingGame, PlayedToken, PlayMasking
-from tests.tui.conftest import Launch
 from tests.tui.lab.conftest import SnapPane
 from tests.tui.lab.lab import opened, questions
 from tui.lab.masked_lm.masking_pane import EXAMPLE, MaskingPane
@@ -34,8 +33,8 @@ GAME = MaskingGame(
 )
 
 
-async def test_the_example_is_played_at_once_and_shows_every_disguise(launch: Launch) -> None:
-    async with opened(launch, MaskingPane, GAME) as (running, pane):
+async def test_the_example_is_played_at_once_and_shows_every_disguise() -> None:
+    async with opened(MaskingPane, GAME) as (running, pane):
         await running.until(lambda: "river" in str(pane.answer.content))
         assert questions(running.engine) == [PlayMasking("starter/bert", EXAMPLE, 0.15, 0, 6)]
         shown = str(pane.answer.content)
@@ -45,15 +44,15 @@ async def test_the_example_is_played_at_once_and_shows_every_disguise(launch: La
         assert "some      ≠[unused…  <0.1%  8.11   412  river 62" in shown
 
 
-async def test_a_wider_terminal_shows_more_guesses(launch: Launch) -> None:
-    async with opened(launch, MaskingPane, GAME) as (running, pane):
+async def test_a_wider_terminal_shows_more_guesses() -> None:
+    async with opened(MaskingPane, GAME) as (running, pane):
         await running.until(lambda: "river 62 [/ 20\n" in str(pane.answer.content))
         await running.pilot.resize_terminal(120, 40)
         await running.until(lambda: "river 62 [/ 20 우물 4 house 1\n" in str(pane.answer.content))
 
 
-async def test_ctrl_d_draws_again_with_the_next_seed(launch: Launch) -> None:
-    async with opened(launch, MaskingPane, GAME) as (running, pane):
+async def test_ctrl_d_draws_again_with_the_next_seed() -> None:
+    async with opened(MaskingPane, GAME) as (running, pane):
         pane.text.focus()
         await running.pilot.press("ctrl+d", "ctrl+d")
         await running.until(lambda: len(questions(running.engine)) == 3)
@@ -65,8 +64,8 @@ async def test_ctrl_d_draws_again_with_the_next_seed(launch: Launch) -> None:
         assert pane.text.text == EXAMPLE
 
 
-async def test_the_rate_follows_the_arrow_keys_and_stays_in_its_range(launch: Launch) -> None:
-    async with opened(launch, MaskingPane, GAME) as (running, pane):
+async def test_the_rate_follows_the_arrow_keys_and_stays_in_its_range() -> None:
+    async with opened(MaskingPane, GAME) as (running, pane):
         pane.rate.focus()
         await running.pilot.press("up")
         await running.until(lambda: len(questions(running.engine)) == 2)
@@ -79,8 +78,8 @@ async def test_the_rate_follows_the_arrow_keys_and_stays_in_its_range(launch: La
         await running.until(lambda: "rate must be in [0.01, 1], got 7" in str(pane.query_one(".lab-note").render()))
 
 
-async def test_any_text_is_played_and_an_empty_one_says_so(launch: Launch) -> None:
-    async with opened(launch, MaskingPane, GAME) as (running, pane):
+async def test_any_text_is_played_and_an_empty_one_says_so() -> None:
+    async with opened(MaskingPane, GAME) as (running, pane):
         pane.text.text = "안녕 [bold] [/ 🦊\x1b"
         await running.until(lambda: len(questions(running.engine)) == 2)
         question = questions(running.engine)[-1]
@@ -90,9 +89,9 @@ async def test_any_text_is_played_and_an_empty_one_says_so(launch: Launch) -> No
         await running.until(lambda: "the text is empty" in str(pane.query_one(".lab-note").render()))
 
 
-async def test_tokens_of_a_byte_level_vocabulary_keep_their_spaces(launch: Launch) -> None:
+async def test_tokens_of_a_byte_level_vocabulary_keep_their_spaces() -> None:
     tokens = (plain("<s>"), plain("The"), plain("Ġplay"), plain("ing"), plain("Ġ▁odd"))
-    async with opened(launch, MaskingPane, replace(GAME, tokens=(*tokens, *GAME.tokens[5:6]))) as (running, pane):
+    async with opened(MaskingPane, replace(GAME, tokens=(*tokens, *GAME.tokens[5:6]))) as (running, pane):
         await running.until(lambda: "playing" in str(pane.answer.content))
 
 

@@ -8,7 +8,6 @@ from textual.pilot import Pilot
 
 from core.lab.sentence_pairs import CompareAll, RankedSentence, RankedSentences, RankSentences, SimilarityMatrix
 from core.messages.protocol import Answered, Ask, Done, Event, Work
-from tests.tui.conftest import Launch
 from tests.tui.lab.conftest import SnapPane
 from tests.tui.lab.lab import opened, questions
 from tui.lab.pane import LabPane
@@ -53,8 +52,8 @@ def note(pane: LabPane) -> str:
     return str(pane.query_one(".lab-note").render())
 
 
-async def test_the_first_line_is_ranked_against_the_others(launch: Launch) -> None:
-    async with opened(launch, SimilarityLab, script=script) as (running, pane):
+async def test_the_first_line_is_ranked_against_the_others() -> None:
+    async with opened(SimilarityLab, script=script) as (running, pane):
         await running.until(lambda: "66.0%" in str(pane.ranking.content))
         assert questions(running.engine) == [RankSentences("starter/mrpc", LINES[0], LINES[1:])]
         shown = str(pane.ranking.content)
@@ -64,8 +63,8 @@ async def test_the_first_line_is_ranked_against_the_others(launch: Launch) -> No
         assert not pane.map.display
 
 
-async def test_ctrl_t_asks_for_all_pairs_and_the_arrow_keys_tell_them(launch: Launch) -> None:
-    async with opened(launch, SimilarityLab, script=script) as (running, pane):
+async def test_ctrl_t_asks_for_all_pairs_and_the_arrow_keys_tell_them() -> None:
+    async with opened(SimilarityLab, script=script) as (running, pane):
         await running.pilot.press("ctrl+t")
         await running.until(lambda: "1→2" in note(pane))
         assert questions(running.engine)[-1] == CompareAll("starter/mrpc", LINES)
@@ -79,14 +78,14 @@ async def test_ctrl_t_asks_for_all_pairs_and_the_arrow_keys_tell_them(launch: La
         await running.until(lambda: not pane.map.display)
 
 
-async def test_typing_a_line_asks_again(launch: Launch) -> None:
-    async with opened(launch, SimilarityLab, script=script) as (running, pane):
+async def test_typing_a_line_asks_again() -> None:
+    async with opened(SimilarityLab, script=script) as (running, pane):
         pane.sentences.text = "one\n\n  two  "
         await running.until(lambda: questions(running.engine)[-1] == RankSentences("starter/mrpc", "one", ("two",)))
 
 
-async def test_too_few_and_too_many_lines_say_what_to_do(launch: Launch) -> None:
-    async with opened(launch, SimilarityLab, script=script) as (running, pane):
+async def test_too_few_and_too_many_lines_say_what_to_do() -> None:
+    async with opened(SimilarityLab, script=script) as (running, pane):
         pane.sentences.text = "alone\n \n"
         pane.ask()
         assert "at least two" in note(pane)
@@ -97,8 +96,8 @@ async def test_too_few_and_too_many_lines_say_what_to_do(launch: Launch) -> None
         assert len(questions(running.engine)) == 1
 
 
-async def test_a_map_wider_and_longer_than_the_pane_keeps_its_heads_in_sight(launch: Launch) -> None:
-    async with opened(launch, SimilarityLab, script=script) as (running, pane):
+async def test_a_map_wider_and_longer_than_the_pane_keeps_its_heads_in_sight() -> None:
+    async with opened(SimilarityLab, script=script) as (running, pane):
         pane.sentences.text = "\n".join(f"number {number} of many" for number in range(1, 41))
         pane.is_map = True
         pane.ask()

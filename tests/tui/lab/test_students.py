@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from core.lab.students import CompareStudents, StudentEntry, StudentsCompared, StudentSize, StudentTask
-from tests.tui.conftest import Launch
 from tests.tui.lab.conftest import SnapPane
 from tests.tui.lab.lab import opened, questions
 from tui.lab.students.pane import EXAMPLE, StudentsPane
@@ -29,8 +28,8 @@ ANSWER = StudentsCompared(
 )
 
 
-async def test_the_example_is_compared_at_once(launch: Launch) -> None:
-    async with opened(launch, StudentsPane, ANSWER) as (running, pane):
+async def test_the_example_is_compared_at_once() -> None:
+    async with opened(StudentsPane, ANSWER) as (running, pane):
         await running.until(lambda: "girl" in str(pane.answer.content))
         (question,) = questions(running.engine)
         assert isinstance(question, CompareStudents)
@@ -42,8 +41,8 @@ async def test_the_example_is_compared_at_once(launch: Launch) -> None:
         assert "2.00×" in shown
 
 
-async def test_a_changed_temperature_asks_again_and_names_of_models_wait_for_enter(launch: Launch) -> None:
-    async with opened(launch, StudentsPane, ANSWER) as (running, pane):
+async def test_a_changed_temperature_asks_again_and_names_of_models_wait_for_enter() -> None:
+    async with opened(StudentsPane, ANSWER) as (running, pane):
         await running.until(lambda: len(questions(running.engine)) == 1)
         pane.temperature.focus()
         await running.pilot.press("up")
@@ -59,15 +58,15 @@ async def test_a_changed_temperature_asks_again_and_names_of_models_wait_for_ent
         assert "x" in other.student
 
 
-async def test_a_temperature_out_of_range_says_so(launch: Launch) -> None:
-    async with opened(launch, StudentsPane, ANSWER) as (running, pane):
+async def test_a_temperature_out_of_range_says_so() -> None:
+    async with opened(StudentsPane, ANSWER) as (running, pane):
         pane.temperature.value = "0"
         pane.ask()
         await running.until(lambda: "temperature must be in" in str(pane.query_one(".lab-note").render()))
 
 
-async def test_labels_paired_by_number_are_named_so(launch: Launch) -> None:
-    async with opened(launch, StudentsPane, replace(ANSWER, by_name=False)) as (running, pane):
+async def test_labels_paired_by_number_are_named_so() -> None:
+    async with opened(StudentsPane, replace(ANSWER, by_name=False)) as (running, pane):
         await running.until(lambda: "by number" in str(pane.query_one(".lab-note").render()))
 
 

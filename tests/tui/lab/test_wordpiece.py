@@ -7,7 +7,7 @@ from typing import Any
 
 from textual.pilot import Pilot
 
-from tests.tui.conftest import Launch, Running
+from tests.tui.conftest import Running
 from tests.tui.lab.conftest import SnapPane
 from tests.tui.lab.lab import opened, questions
 from tui.lab.wordpiece.pane import WORDS, WordPiecePane
@@ -30,8 +30,8 @@ async def read(running: Running, pane: WordPiecePane) -> None:
     await running.until(lambda: "tokens:" in shown(pane))
 
 
-async def test_the_example_is_walked_at_once_without_the_engine(launch: Launch) -> None:
-    async with opened(launch, WordPiecePane) as (running, pane):
+async def test_the_example_is_walked_at_once_without_the_engine() -> None:
+    async with opened(WordPiecePane) as (running, pane):
         await read(running, pane)
         assert shown(pane).startswith("tokens: play ##ing un ##play ##able\n")
         for line in (
@@ -44,8 +44,8 @@ async def test_the_example_is_walked_at_once_without_the_engine(launch: Launch) 
         assert questions(running.engine) == []
 
 
-async def test_typing_follows_at_once_and_a_word_that_cannot_be_cut_says_why(launch: Launch) -> None:
-    async with opened(launch, WordPiecePane) as (running, pane):
+async def test_typing_follows_at_once_and_a_word_that_cannot_be_cut_says_why() -> None:
+    async with opened(WordPiecePane) as (running, pane):
         await read(running, pane)
         pane.text.value = ""
         pane.text.focus()
@@ -54,8 +54,8 @@ async def test_typing_follows_at_once_and_a_word_that_cannot_be_cut_says_why(lau
         assert shown(pane).startswith("tokens: [UNK]\n")
 
 
-async def test_a_piece_added_to_the_vocabulary_is_found(launch: Launch) -> None:
-    async with opened(launch, WordPiecePane) as (running, pane):
+async def test_a_piece_added_to_the_vocabulary_is_found() -> None:
+    async with opened(WordPiecePane) as (running, pane):
         await read(running, pane)
         pane.pieces.value += " playing"
         await running.until(lambda: "playing  ✓ found whole" in shown(pane))
@@ -63,8 +63,8 @@ async def test_a_piece_added_to_the_vocabulary_is_found(launch: Launch) -> None:
         await running.until(lambda: "the vocabulary is empty" in note(pane))
 
 
-async def test_berts_own_vocabulary_finds_the_courses_sentence(launch: Launch) -> None:
-    async with opened(launch, WordPiecePane) as (running, pane):
+async def test_berts_own_vocabulary_finds_the_courses_sentence() -> None:
+    async with opened(WordPiecePane) as (running, pane):
         await read(running, pane)
         pane.text.value = "I love natural language processing!"
         pane.use_berts.focus()
@@ -76,8 +76,8 @@ async def test_berts_own_vocabulary_finds_the_courses_sentence(launch: Launch) -
         await running.until(lambda: shown(pane).startswith("tokens: token ##ization\n"))
 
 
-async def test_any_text_is_walked_or_refused_in_one_line(launch: Launch) -> None:
-    async with opened(launch, WordPiecePane) as (running, pane):
+async def test_any_text_is_walked_or_refused_in_one_line() -> None:
+    async with opened(WordPiecePane) as (running, pane):
         await read(running, pane)
         for text, expected in (
             ("안녕 🦊 [bold] [/", "nothing fits at 🦊"),
