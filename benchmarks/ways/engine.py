@@ -34,7 +34,7 @@ def make(options: Options) -> tuple[Run, str]:
 
 def _note(info: ModelInfo, wanted: str) -> str:
     if info.dtype != wanted:
-        return f"{wanted} is no quicker here: ran in {info.dtype}"
+        return info.note
     if not info.error.positions:
         return ""
     return f"KL {info.error.kl:.0e}, top-1 agreement {info.error.top1_agreement:.0%}"

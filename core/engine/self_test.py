@@ -16,6 +16,7 @@ import torch
 
 from core.engine.golden import Golden, read_golden
 from core.engine.networks.device import DTYPES, available_devices, pick_device
+from core.engine.networks.linear import is_missing
 from core.engine.networks.loading import load_causal
 from core.engine.threads import Threads
 from core.errors import EngineError
@@ -44,6 +45,8 @@ class SelfTest:
     """Why nothing came out."""
     stale: bool = False
     """Whether the golden values belong to other weights, and nothing can be said."""
+    missing: bool = False
+    """Whether this processor has no operators for the precision, so that there is nothing to try."""
 
 
 def combinations() -> list[tuple[str, str]]:
@@ -57,6 +60,8 @@ def check(device: str, dtype: str, golden: Golden) -> SelfTest:
     """Compare one device in one precision with the golden values."""
     began = time.perf_counter()
     try:
+        if device == "cpu" and is_missing(dtype):
+            return SelfTest(device, dtype, missing=True)
         resolved = resolve(DEFAULT_GENERATOR)
         where = pick_device(device)
         loaded = load_causal(resolved, where, dtype, lambda stage, fraction: None, fall_back=False)

@@ -83,12 +83,13 @@ def load_encoder(
     progress("importing transformers", 0.1)
     auto_class(head)  # imports transformers
     progress("reading the weights", 0.7)
-    model, parameters, actual = _model(head, resolved, device, precision)
+    model, parameters, actual, note = _model(head, resolved, device, precision)
     tokenizer = load_tokenizer(resolved)
     check_vocabulary(resolved.name, len(tokenizer), model.config.vocab_size)
     labels = tuple(model.config.id2label[index] for index in range(model.config.num_labels))
     progress("ready", 1.0)
-    info = model_info(resolved, config, parameters, positions(config), model.config.vocab_size, device, actual, began)
+    sizes = (parameters, positions(config), model.config.vocab_size)
+    info = model_info(resolved, config, *sizes, device, actual, began, note)
     return LoadedEncoder(model, tokenizer, info, labels if head is Head.CLASSIFIER else ())
 
 
@@ -151,22 +152,24 @@ def auto_class(head: Head) -> Any:
             return transformers.AutoModel
 
 
-def _model(head: Head, resolved: ResolvedModel, device: torch.device, precision: str) -> tuple[Any, int, str]:
-    """A transformers model, packed on the CPU and shared where another has its modules; its size; its precision."""
+def _model(head: Head, resolved: ResolvedModel, device: torch.device, precision: str) -> tuple[Any, int, str, str]:
+    """A transformers model, packed on the CPU and shared where another has its modules; its size; its precision; why
+    that is not the one wanted, if it is not.
+    """
     if device.type != "cpu":
         model = from_pretrained(auto_class(head), resolved, device, precision, eager=head is Head.STATES)
-        return model, _size(model), precision
+        return model, _size(model), precision, ""
     if precision not in DTYPES:
         raise gpt2_only(precision)
     model = from_pretrained(auto_class(head), resolved, device, "float32", eager=head is Head.STATES)
     first = next((module for module in model.base_model.modules() if isinstance(module, nn.Linear)), None)
     if first is None or head is Head.STATES:
-        return model, _size(model), "float32"
+        return model, _size(model), "float32", ""
     size = _size(model)
-    actual, factory = choose_layers(precision, first.weight.detach().t(), first.bias.detach())
+    actual, factory, note = choose_layers(precision, first.weight.detach().t(), first.bias.detach())
     share_modules(model, weight_map(resolved), actual)
     pack_linears(model, factory)
-    return model, size, actual
+    return model, size, actual, note
 
 
 def _size(model: nn.Module) -> int:

@@ -128,19 +128,19 @@ def load_halved(
     if precision not in DTYPES:
         raise gpt2_only(precision)
     progress("halving the teacher", 0.8)
-    stored = "float32" if device.type == "cpu" else precision
+    stored, note = "float32" if device.type == "cpu" else precision, ""
     student = halve(from_pretrained(auto_class(head), resolved, device, stored)).to(DTYPES[stored])
     parameters = sum(weight.numel() for weight in student.parameters())
     if device.type == "cpu":
         first = next(module for module in student.base_model.modules() if isinstance(module, nn.Linear))
-        stored, factory = choose_layers(precision, first.weight.detach().t(), first.bias.detach())
+        stored, factory, note = choose_layers(precision, first.weight.detach().t(), first.bias.detach())
         pack_linears(student, factory)
     labels = tuple(student.config.id2label[index] for index in range(student.config.num_labels))
     tokenizer = load_tokenizer(resolved)
     check_vocabulary(resolved.name, len(tokenizer), student.config.vocab_size)
     progress("ready", 1.0)
     sizes = (parameters, student.config.max_position_embeddings, student.config.vocab_size)
-    info = model_info(resolved, read_config(resolved), *sizes, device, stored, began)
+    info = model_info(resolved, read_config(resolved), *sizes, device, stored, began, note)
     return LoadedEncoder(student, tokenizer, info, labels if head is Head.CLASSIFIER else ())
 
 

@@ -25,6 +25,9 @@ _FEW_ROWS = 4
 _HALF_ROWS = 24
 """Above this many rows, float16 weights are widened once instead of multiplied row by row."""
 
+_TRIAL_TOLERANCE = 0.1
+"""How far a kind may be from the plain product on a small trial; the coarsest rounding comes to a third of it."""
+
 
 class Linear(Protocol):
     """A linear layer, y = activation(x·W + b)."""
@@ -143,15 +146,25 @@ def factories(precision: str) -> list[Factory]:
 
 
 def usable(factory: Factory) -> bool:
-    """Whether a kind works here and is right to within its rounding: private operators may be missing or refuse."""
+    """Whether a kind works here and is right to within its rounding."""
+    error = _trial_error(factory)
+    return error is not None and error < _TRIAL_TOLERANCE
+
+
+def is_missing(precision: str) -> bool:
+    """Whether this processor has no operators for a precision, which is not a fault; operators that err are one."""
+    return all(_trial_error(factory) is None for factory in factories(precision))
+
+
+def _trial_error(factory: Factory) -> float | None:
+    """The largest error of a kind on a small product; None where its private operators are missing or refuse."""
     generator = torch.Generator().manual_seed(0)
     weight = torch.randn(64, 32, generator=generator) / 8
     bias, rows = torch.randn(32, generator=generator), torch.randn(3, 64, generator=generator)
     try:
-        error = (factory(weight, bias, "none")(rows) - torch.addmm(bias, rows, weight)).abs().max()
+        return float((factory(weight, bias, "none")(rows) - torch.addmm(bias, rows, weight)).abs().max())
     except (RuntimeError, NotImplementedError, AttributeError):
-        return False
-    return bool(error < 0.1)
+        return None
 
 
 def _packed(dtype: torch.dtype) -> Factory:

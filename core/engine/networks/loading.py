@@ -88,8 +88,9 @@ def load_causal(
     check_vocabulary(resolved.name, tokenizer.vocab_size, vocab_size)
     template = read_template(resolved.name, resolved.folder)
     progress("ready", 1.0)
-    info = model_info(resolved, config, causal.parameters, causal.n_positions, vocab_size, device, actual, began)
-    info = replace(info, error=error, note=note, chat=template is not None)
+    sizes = (causal.parameters, causal.n_positions, vocab_size)
+    info = model_info(resolved, config, *sizes, device, actual, began, note)
+    info = replace(info, error=error, chat=template is not None)
     return LoadedCausal(causal, tokenizer, info, end_ids(config, resolved.folder, tokenizer, template), template)
 
 
@@ -120,10 +121,9 @@ def _gpt2(
     count = WeightCount.of(map(Tensor.numel, weights.values()), widened=widened)
     exact_fits = fits(count, wanted.device, "float32")
     probe = _probe_weights(gpt2_config)
-    actual, factory = choose_layers(precision, *probe, fall_back=wanted.fall_back and exact_fits)
+    actual, factory, note = choose_layers(precision, *probe, fall_back=wanted.fall_back and exact_fits)
     model = GPT2(gpt2_config, weights, factory)
     if actual == "float32":
-        note = f"{precision} is no quicker than float32 here, so float32 is used" if precision != actual else ""
         return model, actual, PrecisionError(), note
     if not exact_fits:
         return model, actual, PrecisionError(), "error not measured: float32 does not fit"
@@ -262,8 +262,9 @@ def model_info(
     device: torch.device,
     precision: str,
     began: float,
+    note: str,
 ) -> ModelInfo:
-    """What is known of a model that was loaded since `began` (`time.perf_counter`)."""
+    """What is known of a model that was loaded since `began` (`time.perf_counter`); `note` is that of `ModelInfo`."""
     return ModelInfo(
         name=resolved.name,
         source=resolved.source.value,
@@ -275,6 +276,7 @@ def model_info(
         device=str(device),
         dtype=precision,
         load_s=time.perf_counter() - began,
+        note=note,
     )
 
 

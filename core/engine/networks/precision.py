@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from core.engine.networks.gpt2 import GPT2
-from core.engine.networks.linear import Factory, PlainLinear, factories, usable
+from core.engine.networks.linear import Factory, PlainLinear, factories, is_missing, usable
 from core.errors import DeviceError
 from core.messages.records import PrecisionError
 
@@ -28,7 +28,7 @@ CALIBRATION_TEXT = (
 """What the error of a precision is measured on: a story, facts, dialogue, numbers."""
 
 
-def choose_layers(precision: str, weight: Tensor, bias: Tensor, *, fall_back: bool = True) -> tuple[str, Factory]:
+def choose_layers(precision: str, weight: Tensor, bias: Tensor, *, fall_back: bool = True) -> tuple[str, Factory, str]:
     """How to compute in a precision on this machine: always the same kind, so that runs repeat.
 
     Args:
@@ -38,21 +38,23 @@ def choose_layers(precision: str, weight: Tensor, bias: Tensor, *, fall_back: bo
         fall_back: take float32 when the one wanted is slower here, or not to be had.
 
     Returns:
-        The precision to use and how to make its layers.
+        The precision to use, how to make its layers, and why it is not the one wanted, if it is not.
 
     Raises:
         DeviceError: it is not to be had, and float32 must not be taken.
     """
     exact = next((factory for factory in factories("float32") if usable(factory)), PlainLinear)
+    if precision == "float32":
+        return "float32", exact, ""
     rounded = next((factory for factory in factories(precision) if usable(factory)), None)
-    if rounded is None and not fall_back:
-        raise DeviceError(f"this processor cannot compute in {precision}", "use another --dtype")
-    if precision == "float32" or rounded is None:
-        return "float32", exact
-    if not fall_back:
-        return precision, rounded
-    quicker = _row_time_s(rounded, weight, bias) < _row_time_s(exact, weight, bias)
-    return (precision, rounded) if quicker else ("float32", exact)
+    if rounded is None:
+        reason = f"this processor {'cannot compute' if is_missing(precision) else 'computes wrongly'} in {precision}"
+        if not fall_back:
+            raise DeviceError(reason, "use another --dtype")
+        return "float32", exact, f"{reason}, so float32 is used"
+    if not fall_back or _row_time_s(rounded, weight, bias) < _row_time_s(exact, weight, bias):
+        return precision, rounded, ""
+    return "float32", exact, f"{precision} is no quicker than float32 here, so float32 is used"
 
 
 def measure_error(exact: Tensor, rounded: GPT2, ids: list[int]) -> PrecisionError:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from core.engine.engine import CANDIDATES_PER_EVENT, Engine
-from core.engine.networks.linear import PlainLinear, factories
+from core.engine.networks.linear import HalfLinear, PlainLinear
 from core.errors import DeviceError, EngineError, InputError, ModelFormatError, ModelNotFoundError, PromptTooLongError
 from core.messages.protocol import (
     Candidates,
@@ -198,9 +198,10 @@ def test_comparing_answers_with_the_similarity(bench: Bench, classifier_folder: 
 def test_a_precision_is_used_only_where_it_is_quicker_than_float32(
     bench: Bench, gpt2_folder: Path, monkeypatch: pytest.MonkeyPatch, row_times_s: dict[str, float], used: str
 ) -> None:
-    rounded = factories("bfloat16")
     monkeypatch.setattr(
-        "core.engine.networks.precision.factories", lambda name: rounded if name == "bfloat16" else [PlainLinear]
+        "core.engine.networks.precision.factories",
+        # Of the kinds that round, every processor has this one.
+        lambda name: [HalfLinear] if name == "bfloat16" else [PlainLinear],
     )
     monkeypatch.setattr(
         "core.engine.networks.precision._row_time_s",
@@ -211,6 +212,21 @@ def test_a_precision_is_used_only_where_it_is_quicker_than_float32(
     assert started.info.dtype == used
     assert bool(started.info.note) == (used == "float32")
     assert bool(started.info.error.positions) == (used == "bfloat16")
+
+
+@pytest.mark.usefixtures("without_bfloat16")
+def test_a_precision_that_this_processor_does_not_have_is_replaced_by_float32_and_that_is_said(
+    bench: Bench, gpt2_folder: Path, classifier_folder: Path
+) -> None:
+    exact = bench.generate(gpt2_folder)
+    started, *_, done, _ = bench.handle(Generate(1, str(gpt2_folder), PROMPT, PARAMS, "cpu", "bfloat16"))
+    (loaded,) = bench.handle(Load(2, str(classifier_folder), "cpu", "bfloat16"))
+    assert isinstance(started, RunStarted)
+    assert isinstance(done, SequenceDone)
+    assert isinstance(loaded, Loaded)
+    assert done.ids == exact
+    for info in (started.info, loaded.info):
+        assert (info.dtype, info.note) == ("float32", "this processor cannot compute in bfloat16, so float32 is used")
 
 
 def test_a_truncated_prompt_says_what_was_read(bench: Bench, gpt2_folder: Path) -> None:

@@ -6,14 +6,14 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 
 import pytest
 
 from core.backends.process import worker_environment
 from core.engine.golden import TOP, Golden, read_golden, write_golden
-from core.engine.self_test import TOLERANCE, check, combinations
+from core.engine.networks.linear import HalfLinear, is_missing
+from core.engine.self_test import TOLERANCE, SelfTest, check, combinations
 from core.errors import ModelFormatError
 from core.models.provenance import sha256
 from core.models.registry import DEFAULT_GENERATOR, resolve, weight_files
@@ -40,20 +40,39 @@ def test_they_are_those_of_transformers_in_float64(golden: Golden) -> None:
     assert len(golden.ids) == TOP
 
 
-def test_every_precision_of_this_processor_is_near_them(golden: Golden) -> None:
+def test_every_precision_is_tried_on_the_cpu() -> None:
     assert [dtype for device, dtype in combinations() if device == "cpu"] == list(TOLERANCE)
-    for dtype in TOLERANCE:
-        result = check("cpu", dtype, golden)
-        assert not result.problem
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_each_precision_of_this_processor_is_near_them_however_slow_it_is(
+    dtype: str, golden: Golden, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.engine.networks.precision._row_time_s", lambda *_: pytest.fail("nothing is timed"))
+    result = check("cpu", dtype, golden)
+    assert not result.problem
+    assert result.missing == is_missing(dtype)
+    if not result.missing:
+        assert result.used == dtype
         assert 0 <= result.error <= result.tolerance
         assert result.same_best
         assert not result.stale
 
 
-def test_each_precision_is_tried_itself_however_slow_it_is(golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
-    times = count(100, -1)  # the first one timed, the rounded one, is the slower
-    monkeypatch.setattr("core.engine.networks.precision._row_time_s", lambda *_: next(times))
-    assert [check("cpu", dtype, golden).used for dtype in TOLERANCE] == list(TOLERANCE)
+@pytest.mark.usefixtures("without_bfloat16")
+def test_a_precision_that_the_processor_does_not_have_is_missing_and_no_problem(golden: Golden) -> None:
+    assert check("cpu", "bfloat16", golden) == SelfTest("cpu", "bfloat16", missing=True)
+    assert not check("cpu", "float32", golden).missing
+
+
+@pytest.mark.usefixtures("without_bfloat16")
+def test_a_precision_that_is_computed_wrongly_is_a_problem_and_not_missing(
+    golden: Golden, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(HalfLinear, "__call__", lambda layer, rows: rows.new_zeros(len(rows), 32))
+    result = check("cpu", "float16", golden)
+    assert result.problem == "this processor computes wrongly in float16"
+    assert not result.missing
 
 
 def test_other_values_are_told_apart(golden: Golden) -> None:

@@ -28,6 +28,7 @@ RESULT: dict[str, Any] = {
     "seconds": 0.5,
     "problem": "",
     "stale": False,
+    "missing": False,
 }
 TODO = {"torch": "2.13", "threads": 2, "todo": [["cuda", "float16"], ["cpu", "float32"]]}
 
@@ -149,7 +150,7 @@ def test_memory_that_a_system_does_not_tell_is_unknown(monkeypatch: pytest.Monke
     ("changes", "verdict", "words"),
     [
         ({}, Verdict.OK, "error 1.0e-03 nats (up to 0.02 is fine), 0.5 s"),
-        ({"used": "float32"}, Verdict.OK, "float32 is used, which is quicker here"),
+        ({"missing": True, "used": "", "error": -1.0}, Verdict.OK, "not on this processor; float32 is used"),
         ({"error": 0.5}, Verdict.PROBLEM, "it computes wrongly: error 5.0e-01"),
         ({"error": float("nan")}, Verdict.PROBLEM, "it computes wrongly"),
         ({"same_best": False}, Verdict.PROBLEM, "another token is the most likely"),

@@ -57,7 +57,7 @@ class Finding:
     value: float | None = None
     """The number behind it: an error in nats, or free bytes; None where there is none."""
     used: str = ""
-    """Of a device and a precision that were tried, the precision that computed; else empty."""
+    """Of a device and a precision that were tried, the precision that computes there; else empty."""
 
 
 def check_versions() -> Iterator[Finding]:

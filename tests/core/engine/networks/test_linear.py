@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from core.engine.networks.linear import Activation, Factory, PlainLinear, activate, factories, usable
+from core.engine.networks.linear import Activation, Factory, PlainLinear, activate, factories, is_missing, usable
 
 PRECISIONS = {"float32": 1e-5, "float16": 5e-3, "bfloat16": 5e-2, "int8": 1e-1}
 KINDS = [
@@ -45,18 +45,31 @@ def test_float32_can_always_be_had() -> None:
     assert PlainLinear in factories("float32")
 
 
-def test_a_private_operator_that_is_missing_is_not_usable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_private_operator_that_torch_does_not_have_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(*_: object) -> None:
         raise AttributeError("no such operator")
 
     monkeypatch.setattr("core.engine.networks.linear.PackedLinear.__init__", missing)
     assert not usable(factories("bfloat16")[0])
+    assert is_missing("bfloat16")
+    assert not is_missing("float32")
     assert usable(PlainLinear)
 
 
-def test_an_operator_that_gives_nonsense_is_not_usable() -> None:
+@pytest.mark.usefixtures("without_bfloat16")
+def test_an_operator_that_refuses_is_missing_and_another_may_do() -> None:
+    assert is_missing("bfloat16")
+    assert not any(is_missing(precision) for precision in ("float32", "float16"))
+
+
+@pytest.mark.parametrize("factor", [2.0, float("nan")])
+def test_an_operator_that_gives_nonsense_is_not_usable_and_not_missing(
+    factor: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Nonsense(PlainLinear):
         def __call__(self, rows: torch.Tensor) -> torch.Tensor:
-            return super().__call__(rows) * 2
+            return super().__call__(rows) * factor
 
+    monkeypatch.setattr("core.engine.networks.linear.factories", lambda precision: [Nonsense])
     assert not usable(Nonsense)
+    assert not is_missing("bfloat16")

@@ -10,7 +10,7 @@ import torch
 
 from core.engine.networks import gpt2
 from core.engine.networks.gpt2 import GPT2, GPT2Config, exact_logits
-from core.engine.networks.linear import PlainLinear, factories, usable
+from core.engine.networks.linear import HalfLinear, PlainLinear, factories, usable
 from core.engine.networks.loading import load_causal
 from core.engine.networks.precision import choose_layers, measure_error
 from core.errors import DeviceError
@@ -18,6 +18,8 @@ from core.models.registry import resolve
 
 IDS = [5, 9, 2, 7, 7, 1]
 
+SQUARE = (torch.zeros(4, 4), torch.zeros(4))
+"""A weight and its bias, to time layers on."""
 
 CONFIG = GPT2Config.from_json({"vocab_size": 96, "n_positions": 16, "n_embd": 32, "n_layer": 2, "n_head": 4})
 
@@ -93,29 +95,41 @@ def test_the_error_is_the_mean_divergence_of_the_two_distributions() -> None:
 def test_a_precision_that_is_slower_than_float32_is_not_used(
     monkeypatch: pytest.MonkeyPatch, rounded_s: float, used: str
 ) -> None:
-    exact, rounded = PlainLinear, factories("bfloat16")[0]
-    monkeypatch.setattr("core.engine.networks.precision.usable", lambda factory: True)
+    exact, rounded = PlainLinear, HalfLinear
     monkeypatch.setattr(
         "core.engine.networks.precision.factories", lambda name: [exact] if name == "float32" else [rounded, exact]
     )
     monkeypatch.setattr(
         "core.engine.networks.precision._row_time_s", lambda factory, *_: 2.0 if factory is exact else rounded_s
     )
-    chosen = choose_layers("int8", torch.zeros(4, 4), torch.zeros(4))
-    assert chosen == (used, exact if used == "float32" else rounded)
+    precision, factory, note = choose_layers("int8", *SQUARE)
+    assert (precision, factory) == (used, exact if used == "float32" else rounded)
+    assert note == ("int8 is no quicker than float32 here, so float32 is used" if used == "float32" else "")
 
 
 def test_a_precision_that_must_be_used_is_used_however_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.engine.networks.precision._row_time_s", lambda *_: pytest.fail("nothing is timed"))
-    assert choose_layers("bfloat16", torch.zeros(4, 4), torch.zeros(4), fall_back=False)[0] == "bfloat16"
-    monkeypatch.setattr("core.engine.networks.precision.usable", lambda factory: factory is PlainLinear)
-    with pytest.raises(DeviceError, match="cannot compute in bfloat16"):
-        choose_layers("bfloat16", torch.zeros(4, 4), torch.zeros(4), fall_back=False)
+    assert choose_layers("float16", *SQUARE, fall_back=False)[::2] == ("float16", "")
 
 
-def test_a_precision_that_cannot_be_had_falls_back_to_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.engine.networks.precision.usable", lambda factory: factory is PlainLinear)
-    assert choose_layers("bfloat16", torch.zeros(4, 4), torch.zeros(4)) == ("float32", PlainLinear)
+@pytest.mark.usefixtures("without_bfloat16")
+def test_a_precision_without_operators_falls_back_to_float32_or_is_refused() -> None:
+    precision, _, note = choose_layers("bfloat16", *SQUARE)
+    assert precision == "float32"
+    assert note == "this processor cannot compute in bfloat16, so float32 is used"
+    with pytest.raises(DeviceError, match="this processor cannot compute in bfloat16"):
+        choose_layers("bfloat16", *SQUARE, fall_back=False)
+
+
+@pytest.mark.usefixtures("without_bfloat16")
+def test_a_precision_that_is_computed_wrongly_is_not_used_and_said_to_be_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(HalfLinear, "__call__", lambda layer, rows: rows.new_zeros(len(rows), 32))
+    assert choose_layers("float16", *SQUARE)[::2] == (
+        "float32",
+        "this processor computes wrongly in float16, so float32 is used",
+    )
+    with pytest.raises(DeviceError, match="this processor computes wrongly in float16"):
+        choose_layers("float16", *SQUARE, fall_back=False)
 
 
 def test_int8_is_refused_for_models_that_go_through_transformers(llama_folder: object) -> None:
