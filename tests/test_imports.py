@@ -8,15 +8,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import pytest
 
 from core import errors
+from tui.commands.catalogue import COMMANDS
+from tui.lab.command_catalogue import COMMANDS as LAB_COMMANDS
 
 HEAVY = ("torch", "transformers", "safetensors", "numpy")
 
+COMMAND_MODULES = tuple(command.module for command in (*COMMANDS, *LAB_COMMANDS))
+
 MAY_NOT_LOAD: list[tuple[str, tuple[str, ...]]] = [
-    ("tui.cli", (*HEAVY, "textual", "tokenizers", "asyncio", "core.backends.process")),
+    ("tui.cli", (*HEAVY, "textual", "tokenizers", "asyncio", "core.backends.process", *COMMAND_MODULES)),
     ("tui.commands.running", (*HEAVY, "textual", "core.engine.worker", "core.engine.engine")),
     ("core.backends.process", (*HEAVY, "textual", "tui", "core.engine.worker", "core.engine.engine")),
     ("core.models.hub.download", (*HEAVY, "textual", "tui", "huggingface_hub", "core.models.hub.process.main")),
@@ -49,7 +54,6 @@ MAY_NOT_LOAD: list[tuple[str, tuple[str, ...]]] = [
         ),
     ),
     ("tui.lab.screen", ("torch", "transformers", "safetensors", "core.engine.worker", "core.engine.engine")),
-    ("tui.lab.command_catalogue", (*HEAVY, "textual", "asyncio", "core.backends.process", "core.lab.catalogue")),
     ("tui.main.screen", (*HEAVY, "core.engine.worker", "core.engine.engine")),
     ("tui.commands.doctor.report", (*HEAVY, "textual", "core.engine.engine", "core.engine.self_test")),
     ("core.models.registry", (*HEAVY, "textual", "tui", "tokenizers", "platformdirs")),
@@ -62,12 +66,22 @@ MAY_NOT_LOAD: list[tuple[str, tuple[str, ...]]] = [
 ]
 
 
-@pytest.mark.parametrize(("module", "forbidden"), MAY_NOT_LOAD, ids=[row[0] for row in MAY_NOT_LOAD])
-def test_importing_a_module_leaves_these_alone(module: str, forbidden: tuple[str, ...]) -> None:
-    code = f"import sys, {module}; print(*(name for name in {forbidden!r} if name in sys.modules))"
+def loaded(code: str, names: Sequence[str]) -> list[str]:
+    """Which of these modules a fresh process has loaded after some code."""
+    script = f"{code}\nimport sys\nprint(*(name for name in {tuple(names)!r} if name in sys.modules))"
     environment = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(errors.__file__))}
     finished = subprocess.run(
-        [sys.executable, "-P", "-c", code], capture_output=True, text=True, env=environment, check=False
+        [sys.executable, "-P", "-c", script], capture_output=True, text=True, env=environment, check=False
     )
     assert finished.returncode == 0, finished.stderr
-    assert finished.stdout.split() == []
+    return finished.stdout.split()
+
+
+@pytest.mark.parametrize(("module", "forbidden"), MAY_NOT_LOAD, ids=[row[0] for row in MAY_NOT_LOAD])
+def test_importing_a_module_leaves_these_alone(module: str, forbidden: tuple[str, ...]) -> None:
+    assert loaded(f"import {module}", forbidden) == []
+
+
+def test_naming_a_command_imports_its_own_module_alone() -> None:
+    code = "from tui.cli import build_parser\nbuild_parser().parse_args(['fill', 'a [MASK]'])"
+    assert loaded(code, COMMAND_MODULES) == ["tui.lab.masked_lm.fill_command"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import pty
@@ -20,9 +19,7 @@ from tests.cli.process import Finished, command_line, environment, run, start
 from tests.cli.test_bad_input import assert_refused
 from tests.hub.conftest import parts_in
 from tests.hub.server import HubRepository, LocalHub
-from tui.commands.model_options import add_model_actions
-from tui.commands.models import run as run_action
-from tui.commands.options import Parser
+from tui.cli import build_parser
 
 PATIENCE_S = 60
 
@@ -322,9 +319,9 @@ def test_a_course_name_brings_back_what_it_removed(name: str, hub: LocalHub, cac
 
 def act(*arguments: str) -> int:
     """An action in this process."""
-    parser = Parser()
-    add_model_actions(parser)
-    return run_action(parser.parse_args(arguments, argparse.Namespace(json=False)))
+    options = build_parser().parse_args(["models", *arguments])
+    status: int = options.run(options)
+    return status
 
 
 def test_undo_does_not_write_over_a_new_copy(hub: LocalHub, tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ Measured by the engine itself through the same client as everything else; the co
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import argparse
+import asyncio
+from dataclasses import asdict, dataclass
 from statistics import median
 
 from core.backends.process import EngineProcess
@@ -14,6 +16,11 @@ from core.errors import EngineError
 from core.messages.protocol import Generate, Load, Loaded, SequenceDone
 from core.messages.records import ModelInfo, RunStats
 from core.messages.sampling_params import SamplingParams
+from core.models.registry import DEFAULT_GENERATOR, resolve, weight_files
+from core.text.visible import visible
+from tui.commands.options import setting
+from tui.commands.parser import Parser
+from tui.commands.running import print_json, say
 
 PRECISIONS = ("float32", "float16", "bfloat16", "int8")
 PROMPT = "Once upon a time there was a little house by the sea, and in it"
@@ -36,6 +43,33 @@ class Speed:
     kl: float
     top1_agreement: float
     note: str
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the model, where it runs, and for how many tokens."""
+    parser.add_argument("--model", default=DEFAULT_GENERATOR, metavar="NAME", help=f"({DEFAULT_GENERATOR})")
+    parser.add_argument("--device", default="auto", help="auto, cuda, mps, xpu or cpu")
+    parser.add_argument("--max-new-tokens", type=setting("max_new_tokens"), default=128, metavar="N", help="(128)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print a row a precision."""
+    model, new_tokens = options.model, options.max_new_tokens
+    weight_files(resolve(model))
+    say(f"{model}: {new_tokens} tokens, a few times in each precision; about half a minute")
+    speeds = asyncio.run(measure(model, options.device, new_tokens))
+    if not options.json:
+        print(f"{'precision':<10} {'tokens/s':>9} {'÷ float32':>9} {'TTFT ms':>8} {'ITL p50':>8} {'p99 ms':>7}  error")
+    for speed in speeds:
+        if options.json:
+            print_json(asdict(speed))
+        elif not speed.tokens_per_s:
+            print(visible(f"{speed.dtype:<10} not used: {speed.note}"))
+        else:
+            error = f"KL {speed.kl:.0e}, top-1 {speed.top1_agreement:.0%}" if speed.kl else "exact"
+            times = f"{speed.ttft_s * 1e3:>8.0f} {speed.itl_p50_s * 1e3:>8.1f} {speed.itl_p99_s * 1e3:>7.1f}"
+            print(f"{speed.dtype:<10} {speed.tokens_per_s:>9.1f} {speed.ratio:>9.2f} {times}  {error}")
+    return 0
 
 
 async def measure(model: str, device: str, new_tokens: int) -> list[Speed]:

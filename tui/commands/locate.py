@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from core.models.hub.cache import hub_cache
 from core.models.registry import STARTER_FOLDER
 from core.models.trash import trash_folder
 from core.text.visible import visible
+from tui.commands.parser import Parser
 from tui.commands.running import print_json
 
 
@@ -40,10 +42,14 @@ def places() -> list[Place]:
     return [Place(name, str(path), path.is_dir(), purpose) for name, path, purpose in found]
 
 
-def locate(as_json: bool) -> int:
-    """`nlp-tui locate`."""
+def add_arguments(parser: Parser) -> None:
+    """Add none."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print each folder."""
     for place in places():
-        if as_json:
+        if options.json:
             print_json(asdict(place))
         else:
             there = "" if place.exists else " (not there yet)"

@@ -32,11 +32,34 @@ from core.models.trash import (
 )
 from core.models.verifying import FileState, check_files
 from core.text.visible import visible
-from tui.commands.model_options import NEED_NAME
+from tui.commands.parser import Parser
 from tui.commands.running import EXIT_INTERRUPTED, print_json, say
 from tui.models.transfer_text import transfer_text
 
 EXIT_DECLINED = 1
+
+_NEED_NAME = ("path", "pull", "rm", "verify")
+"""The actions that are about one model."""
+
+_SUMMARIES = {
+    "list": "what is bundled and what is in the Hugging Face cache",
+    "path": "print the folder of a model",
+    "pull": "download a model; asks first, with the size",
+    "rm": "remove a model of the cache, so that it can be brought back",
+    "verify": "compare the files of a model with their hashes",
+}
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the actions, each with its own options."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=Parser)
+    parsers = {name: _action(actions, name, summary) for name, summary in _SUMMARIES.items()}
+    pull, remove = parsers["pull"], parsers["rm"]
+    pull.add_argument("--revision", default="", metavar="R", help="a branch, a tag or a commit (main)")
+    pull.add_argument("--yes", action="store_true", help="do not ask")
+    remove.add_argument("--undo", action="store_true", help="bring a removed model back")
+    remove.add_argument("--empty", action="store_true", help="delete for good what was removed")
+    remove.add_argument("--yes", action="store_true", help="with --empty: do not ask")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -48,10 +71,20 @@ def run(options: argparse.Namespace) -> int:
     """
     action, name = options.action, options.name
     empties = action == "rm" and options.empty
-    if bool(name) != (action in NEED_NAME and not empties):
+    if bool(name) != (action in _NEED_NAME and not empties):
         what = f"models {action} takes no NAME" if name else f"models {action} needs a NAME"
         raise InputError(what + (" with --empty" if empties else ""), "nlp-tui models list shows the names")
     return _ACTIONS[action](options)
+
+
+def _action(actions: argparse._SubParsersAction[Parser], name: str, summary: str) -> Parser:
+    parser: Parser = actions.add_parser(name, help=summary, description=summary.capitalize(), allow_abbrev=False)
+    parser.add_argument("name", nargs="?", default="", metavar="NAME", help="a model" if name in _NEED_NAME else "none")
+    # What was said before the action must not be forgotten here.
+    parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="one JSON object a line")
+    parser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks")
+    parser.add_argument("--offline", action="store_true", help="open no connection; only pull ever does")
+    return parser
 
 
 def _list(options: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""What the commands' options have in common: their parser, models, sampling, texts from arguments, files and pipes.
+"""What the commands' options have in common: models, sampling, texts from arguments, files and pipes.
 
 Imports nothing heavy, and knows no command.
 """
@@ -10,14 +10,13 @@ import secrets
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TypeAlias
 
 from core.errors import EngineError, InputError, SettingError
 from core.messages.records import ChatMode
 from core.messages.sampling_params import INTEGERS, RANGES, SamplingParams, check_setting
-from core.text.visible import check_encodable, check_not_empty, visible
-
-EXIT_USAGE = 2
+from core.models.registry import DEFAULT_GENERATOR
+from core.text.visible import check_encodable, check_not_empty
+from tui.commands.parser import Parser
 
 _SAMPLING_HELP = {
     "max_new_tokens": "tokens to add at most",
@@ -33,48 +32,6 @@ _SAMPLING_HELP = {
     "num_return_sequences": "continuations written side by side",
     "candidates": "most likely tokens listed in each record",
 }
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print the error and exit with 2."""
-        advice = f"see {self.prog} --help"
-        if message.endswith("expected one argument"):
-            advice += "; a value that begins with - needs a =, as in --option=-value"
-        elif message.startswith("unrecognized arguments: -"):
-            advice += "; a text that begins with - comes after --"
-        hint = "" if "hint: " in message else f". hint: {advice}"
-        print(visible(f"error: {message}{hint}"), file=sys.stderr)
-        sys.exit(EXIT_USAGE)
-
-    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        """Leave once what was printed has gone where it should."""
-        sys.stdout.flush()
-        super().exit(status, message)
-
-    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
-        """Take `--` for a value after an option's `=`; argparse would drop it and hand on an empty list."""
-        if action.option_strings and action.nargs is None and arg_strings == ["--"]:
-            value = self._get_value(action, "--")
-            self._check_value(action, value)
-            return value
-        return super()._get_values(action, arg_strings)
-
-
-Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
-"""What `add_subparsers` gives."""
-
-
-def add_command(
-    commands: argparse._SubParsersAction[Parser], name: str, summary: str, run: Callable[..., int]
-) -> Parser:
-    command: Parser = commands.add_parser(name, help=summary, description=summary.capitalize(), allow_abbrev=False)
-    command.add_argument("--json", action="store_true", help="one JSON object a line")
-    command.add_argument("--debug", action="store_true", help="show tracebacks")
-    command.set_defaults(run=run, command=name)
-    return command
 
 
 def add_text(command: Parser, what: str) -> None:
@@ -118,8 +75,10 @@ def add_sampling(command: Parser, names: Sequence[str]) -> None:
         command.add_argument("--seed", type=count, default=None, metavar="N", help="repeat a run (default: a new one)")
 
 
-def add_chat(command: Parser) -> None:
-    """Let a command choose between a turn of a chat and a text to continue."""
+def add_reader(command: Parser) -> None:
+    """Let a command say which causal model reads its prompt, and how."""
+    add_model_options(command, DEFAULT_GENERATOR)
+    command.add_argument("--truncate", action="store_true", help="keep the end of a prompt that is too long")
     command.add_argument(
         "--chat",
         action=argparse.BooleanOptionalAction,
@@ -157,6 +116,14 @@ def count(text: str) -> int:
     return int(text)
 
 
+def number(text: str) -> float:
+    """Any number."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a number, got {text!r}") from None
+
+
 def share(text: str) -> float:
     """A number in (0, 1]."""
     try:
@@ -192,7 +159,7 @@ def read_text(options: argparse.Namespace, what: str) -> str:
             f"the {what} is missing" if options.text is None else f"the {what} is given twice", "give it once"
         )
     if options.file is None and options.text != "-":
-        return check_not_empty(check_encodable(options.text, f"the {what}"), f"the {what}")
+        return check_text(options.text, f"the {what}")
     source = "standard input" if options.file is None else options.file
     if not source:
         raise InputError("the name of the file is empty", "give its path")
@@ -207,3 +174,16 @@ def read_text(options: argparse.Namespace, what: str) -> str:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise EngineError(f"{source} cannot be read: {reason}", "check the path and its permissions") from None
     return check_not_empty(text, source)
+
+
+def check_text(text: str, what: str) -> str:
+    """A text of the command line that can be read.
+
+    Args:
+        text: the argument.
+        what: how a message names it, such as "the prompt".
+
+    Raises:
+        InputError: it is empty, or not UTF-8.
+    """
+    return check_not_empty(check_encodable(text, what), what)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,6 +14,7 @@ from core.messages.protocol import Generate, SequenceDone, TokenGenerated
 from core.messages.records import NOT_TRACED, Provenance
 from core.messages.sampling_params import ScheduledParams
 from core.models.registry import resolve, weight_files
+from tui.commands.parser import Parser
 from tui.commands.running import converse_in_turn, print_json, say
 
 TOLERANCE = 1e-4
@@ -62,21 +64,26 @@ class Repetition:
             )
 
 
-def replay(path: str, as_json: bool) -> int:
+def add_arguments(parser: Parser) -> None:
+    """Add the record."""
+    parser.add_argument("file", metavar="FILE", help="what generate --json printed, or a conversation's file")
+
+
+def run(options: argparse.Namespace) -> int:
     """`nlp-tui replay FILE`: 0 when every run of the file comes out the same, else 1.
 
     Raises:
         InputError: the file holds no runs.
         EngineError: it cannot be read, or a run cannot be repeated here.
     """
-    runs = _read(path)
+    runs = _read(options.file)
     different: list[int] = []
 
     def exchanges() -> Iterator[tuple[Generate, Callable[[object], None]]]:
-        for number, run in enumerate(runs, start=1):
+        for number, logged in enumerate(runs, start=1):
             repetition = Repetition()
-            yield _request(run), partial(_take, repetition, _by_sequence(run))
-            if _report(number, run, repetition, as_json):
+            yield _request(logged), partial(_take, repetition, _by_sequence(logged))
+            if _report(number, logged, repetition, options.json):
                 different.append(number)
 
     return converse_in_turn(exchanges()) or (1 if different else 0)

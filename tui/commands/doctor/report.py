@@ -6,6 +6,7 @@ its own, which may crash without taking the report with it.
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Iterator
@@ -22,26 +23,32 @@ from tui.commands.doctor.checks import (
     check_versions,
 )
 from tui.commands.doctor.devices import check_devices
+from tui.commands.parser import Parser
 from tui.commands.running import print_json, say
 
 _MARKS = {Verdict.OK: "✓", Verdict.WARNING: "!", Verdict.PROBLEM: "✗", Verdict.UNKNOWN: "?"}
 
 
-def doctor(network: bool, as_json: bool) -> int:
-    """`nlp-tui doctor`: 0 unless there is a problem."""
+def add_arguments(parser: Parser) -> None:
+    """Add the one check that opens a connection."""
+    parser.add_argument("--network", action="store_true", help="try the hub or its mirror, too; opens a connection")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print a row a finding; 0 unless one is a problem."""
     counts = dict.fromkeys(Verdict, 0)
     area = ""
-    for finding in _findings(network):
+    for finding in _findings(options.network):
         counts[finding.verdict] += 1
-        if as_json:
+        if options.json:
             print_json(asdict(finding))
             continue
         if finding.area != area:
             print(f"\n{finding.area}" if area else finding.area, flush=True)
             area = finding.area
         print(_row(finding), flush=True)
-    if not as_json:
-        say(_summary(counts, network))
+    if not options.json:
+        say(_summary(counts, options.network))
     return 1 if counts[Verdict.PROBLEM] else 0
 
 

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
 
+from core.lab.attention import Attend, Attention
+from core.lab.catalogue import Answer
 from core.models.registry import DEFAULT_MASKED_LM
-from tui.commands.options import Commands, add_command, add_model_options, add_text, count, read_text
-
-if TYPE_CHECKING:
-    from core.lab.catalogue import Answer
-
-
-def add_commands(commands: Commands) -> None:
-    """Add `attention`."""
-    attention = add_command(commands, "attention", "what each token of a text looks at", _run)
-    add_text(attention, "text")
-    attention.add_argument("--layer", type=count, default=1, metavar="N", help="from 1 (1)")
-    attention.add_argument("--head", type=count, default=0, metavar="N", help="from 1; 0 is the mean of the heads (0)")
-    attention.add_argument("--max-tokens", type=count, default=48, metavar="N", help="cut a longer text (48)")
-    add_model_options(attention, DEFAULT_MASKED_LM)
+from tui.commands import running
+from tui.commands.options import add_model_options, add_text, count, read_text
+from tui.commands.parser import Parser
+from tui.widgets.pictures import shading
 
 
-def _run(options: argparse.Namespace) -> int:
-    from core.lab.attention import Attend, Attention  # records that other commands do without
-    from tui.commands import running
-    from tui.widgets.pictures import shading  # asyncio and the engine client are not needed by --version and --help
+def add_arguments(parser: Parser) -> None:
+    """Add the text, and which attention of which model is shown."""
+    add_text(parser, "text")
+    parser.add_argument("--layer", type=count, default=1, metavar="N", help="from 1 (1)")
+    parser.add_argument("--head", type=count, default=0, metavar="N", help="from 1; 0 is the mean of the heads (0)")
+    parser.add_argument("--max-tokens", type=count, default=48, metavar="N", help="cut a longer text (48)")
+    add_model_options(parser, DEFAULT_MASKED_LM)
 
+
+def run(options: argparse.Namespace) -> int:
+    """Print a row a token."""
     target = running.Target.of(options)
     question = Attend(target.model, read_text(options, "text"), options.layer, options.head, options.max_tokens)
 

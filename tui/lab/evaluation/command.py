@@ -5,22 +5,29 @@ from __future__ import annotations
 import argparse
 import os
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 from core.errors import InputError
+from core.lab.catalogue import Answer
+from core.lab.evaluation import (
+    DEFAULT_MODELS,
+    CausalEvaluation,
+    ClassifierEvaluation,
+    Evaluate,
+    EvaluationProgress,
+    EvaluationTask,
+    FillEvaluation,
+    RowsSkipped,
+)
 from core.models.registry import resolve, weight_files
+from core.tables.rows import BrokenRow
 from core.text.visible import visible
-from tui.commands.options import Commands, add_command, add_model_options, count
+from tui.commands import running
+from tui.commands.options import add_model_options, count
+from tui.commands.parser import Parser
+from tui.lab.evaluation import tables
 
-if TYPE_CHECKING:
-    from core.lab.catalogue import Answer
-    from core.lab.evaluation import CausalEvaluation, ClassifierEvaluation, Evaluate, FillEvaluation
-    from core.tables.rows import BrokenRow
-    from tui.commands.running import Target
-
-    Conclusion = ClassifierEvaluation | FillEvaluation | CausalEvaluation
-
-_TASKS = ("similar", "sentiment", "fill", "lm")
+Conclusion: TypeAlias = ClassifierEvaluation | FillEvaluation | CausalEvaluation
 
 _NAMES = {"accuracy": "accuracy", "seconds": "seconds", "disk_bytes": "on disk"}
 
@@ -28,31 +35,29 @@ _SAID_ROWS = 20
 """How many of the rows that cannot be used are named on stderr."""
 
 
-def add_commands(commands: Commands) -> None:
-    """Add `eval`."""
-    evaluate = add_command(commands, "eval", "how good a model is on a file", _run)
-    evaluate.add_argument("task", choices=_TASKS, help="what the model is asked about each row")
-    evaluate.add_argument("file", metavar="FILE", help="TSV as GLUE has it, CSV, JSON Lines or plain text")
-    evaluate.add_argument("--text", default="", metavar="COL", help="column of the text: a name, or a number from 1")
-    evaluate.add_argument("--text-b", default="", metavar="COL", help="column of the second text of a pair")
-    evaluate.add_argument("--label", default="", metavar="COL", help="column of the label; fill: of the masked words")
-    evaluate.add_argument("--limit", type=count, default=0, metavar="N", help="read so many rows; 0 is all (0)")
-    evaluate.add_argument("--batch-size", type=count, default=32, metavar="N", help="rows at once, at most (32)")
-    evaluate.add_argument("--mistakes", type=count, default=5, metavar="N", help="show so many of the worst rows (5)")
-    evaluate.add_argument("--against", default="", metavar="MODEL", help="judge this one too, and compare both")
-    evaluate.add_argument("--csv", default="", metavar="OUT", help="write every prediction of --model to a file")
-    evaluate.add_argument("--fresh", action="store_true", help="start over instead of going on after a kill")
-    evaluate.add_argument("--seed", type=count, default=0, metavar="N", help="fill: draws the tokens to mask (0)")
-    evaluate.add_argument("--window", type=count, default=0, metavar="N", help="lm: tokens seen at once; 0 is all (0)")
-    evaluate.add_argument("--stride", type=count, default=0, metavar="N", help="lm: 0 is half the window (0)")
-    add_model_options(evaluate, "the task's starter")
-    evaluate.set_defaults(model="")
+def add_arguments(parser: Parser) -> None:
+    """Add the task, the file and how it is read, and the models."""
+    tasks = [task.value for task in EvaluationTask]
+    parser.add_argument("task", choices=tasks, help="what the model is asked about each row")
+    parser.add_argument("file", metavar="FILE", help="TSV as GLUE has it, CSV, JSON Lines or plain text")
+    parser.add_argument("--text", default="", metavar="COL", help="column of the text: a name, or a number from 1")
+    parser.add_argument("--text-b", default="", metavar="COL", help="column of the second text of a pair")
+    parser.add_argument("--label", default="", metavar="COL", help="column of the label; fill: of the masked words")
+    parser.add_argument("--limit", type=count, default=0, metavar="N", help="read so many rows; 0 is all (0)")
+    parser.add_argument("--batch-size", type=count, default=32, metavar="N", help="rows at once, at most (32)")
+    parser.add_argument("--mistakes", type=count, default=5, metavar="N", help="show so many of the worst rows (5)")
+    parser.add_argument("--against", default="", metavar="MODEL", help="judge this one too, and compare both")
+    parser.add_argument("--csv", default="", metavar="OUT", help="write every prediction of --model to a file")
+    parser.add_argument("--fresh", action="store_true", help="start over instead of going on after a kill")
+    parser.add_argument("--seed", type=count, default=0, metavar="N", help="fill: draws the tokens to mask (0)")
+    parser.add_argument("--window", type=count, default=0, metavar="N", help="lm: tokens seen at once; 0 is all (0)")
+    parser.add_argument("--stride", type=count, default=0, metavar="N", help="lm: 0 is half the window (0)")
+    add_model_options(parser, "the task's starter")
+    parser.set_defaults(model="")
 
 
-def _run(options: argparse.Namespace) -> int:
-    from core.lab.evaluation import DEFAULT_MODELS, Evaluate, EvaluationTask  # records that other commands do without
-    from tui.commands import running  # asyncio and the engine client are not needed by --version and --help
-
+def run(options: argparse.Namespace) -> int:
+    """Print how good the model is, and another one beside it."""
     task = EvaluationTask(options.task)
     options.starter = DEFAULT_MODELS[task]
     options.model = options.model or options.starter
@@ -86,10 +91,8 @@ def _run(options: argparse.Namespace) -> int:
     return status
 
 
-def _judge(question: Evaluate, target: Target) -> tuple[int, Conclusion | None]:
+def _judge(question: Evaluate, target: running.Target) -> tuple[int, Conclusion | None]:
     """Evaluate one model and print the result: the exit code, and the result unless it was stopped."""
-    from tui.commands import running  # see _run
-
     printer = _Printer(target.json)
     status = running.ask(question, target, printer.take)
     if printer.result is None:
@@ -99,8 +102,6 @@ def _judge(question: Evaluate, target: Target) -> tuple[int, Conclusion | None]:
 
 def _compare(first: Conclusion, second: Conclusion, *, as_json: bool) -> None:
     """Print two models side by side, and the first one's figures over the second one's."""
-    from tui.commands import running  # see _run
-
     sizes = [sum(file.stat().st_size for file in weight_files(resolve(one.run.model))) for one in (first, second)]
     figures = {
         "accuracy": (first.accuracy, second.accuracy),
@@ -135,14 +136,6 @@ class _Printer:
 
     def take(self, answer: Answer) -> None:
         """Print an answer, or a part of it."""
-        from core.lab.evaluation import (  # see _run
-            CausalEvaluation,
-            ClassifierEvaluation,
-            EvaluationProgress,
-            FillEvaluation,
-            RowsSkipped,
-        )
-
         match answer:
             case RowsSkipped():
                 self._name(answer.rows)
@@ -153,23 +146,18 @@ class _Printer:
                 self._conclude(answer)
 
     def _name(self, rows: tuple[BrokenRow, ...]) -> None:
-        from tui.commands import running  # see _run
-
         for row in rows[: max(0, _SAID_ROWS - len(self._broken))]:
             running.say(f"line {row.line}: {row.reason}; skipped")
         self._broken += rows
 
     def _conclude(self, answer: Conclusion) -> None:
-        from tui.commands import running  # see _run
-        from tui.lab.evaluation.tables import remarks  # see _run
-
         if self._json:
             running.print_json(_json(answer, self._broken))
             return
         print("\n".join(_table(answer)))
         if len(self._broken) > _SAID_ROWS:
             running.say(f"note: the lines of {len(self._broken) - _SAID_ROWS:,} more are in the result of --json")
-        for remark in remarks(answer.run):
+        for remark in tables.remarks(answer.run):
             running.say(f"note: {remark}")
 
 
@@ -190,9 +178,6 @@ def _json(answer: Conclusion, broken: list[BrokenRow]) -> dict[str, Any]:
 
 def _table(answer: Conclusion) -> list[str]:
     """The result for people."""
-    from core.lab.evaluation import CausalEvaluation, ClassifierEvaluation  # see _run
-    from tui.lab.evaluation import tables  # see _run
-
     lines = [tables.headline(answer.run), ""]
     lines += [f"{tables.cell(name, 20)} {value}" for name, value in tables.score_rows(answer)]
     if isinstance(answer, ClassifierEvaluation):

@@ -6,20 +6,18 @@ import argparse
 from dataclasses import asdict
 
 from core.errors import InputError
-from tui.commands.options import Commands, add_command
+from core.lab.families import FAMILIES, facts, parameters_text, span_text
+from tui.commands import running
+from tui.commands.parser import Parser
 
 
-def add_commands(commands: Commands) -> None:
-    """Add `families`."""
-    command = add_command(commands, "families", "the model families of the course, and which can be tried here", _run)
-    command.add_argument("name", nargs="?", default="", help="everything about this one, such as GPT-2")
+def add_arguments(parser: Parser) -> None:
+    """Add the family."""
+    parser.add_argument("name", nargs="?", default="", help="everything about this one, such as GPT-2")
 
 
-def _run(options: argparse.Namespace) -> int:
-    # Neither the facts nor the engine client are needed by --version and --help.
-    from core.lab.families import FAMILIES, facts, parameters_text, span_text
-    from tui.commands import running
-
+def run(options: argparse.Namespace) -> int:
+    """Print a table of the families, or everything about one."""
     wanted = options.name.casefold()
     families = [family for family in FAMILIES if wanted in ("", family.name.casefold())]
     if not families:

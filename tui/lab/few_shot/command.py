@@ -4,41 +4,31 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 from core.errors import InputError
+from core.lab.catalogue import Answer
+from core.lab.few_shot import TEMPLATE, ScoreAnswers, ScoredAnswers, build_prompt, parse_example
 from core.models.registry import DEFAULT_GENERATOR
 from core.text.visible import check_encodable, visible
-from tui.commands.options import Commands, add_command, add_model_options
-
-if TYPE_CHECKING:
-    from core.lab.catalogue import Answer
-    from core.lab.few_shot import ScoredAnswers
+from tui.commands import running
+from tui.commands.options import add_model_options
+from tui.commands.parser import Parser
 
 
-def add_commands(commands: Commands) -> None:
-    """Add `score`."""
-    score = add_command(commands, "score", "which answer a causal model finds likeliest, zero- or few-shot", _run)
-    score.add_argument("--task", default="", metavar="T", help="a first line that says what to do")
-    score.add_argument("--example", action="append", default=[], metavar="E", help='"input => output"; repeatable')
-    score.add_argument("--query", required=True, metavar="Q", help="the case to be answered")
-    score.add_argument("--answer", action="append", default=[], metavar="A", help="an answer on offer; repeatable")
-    score.add_argument(
+def add_arguments(parser: Parser) -> None:
+    """Add the prompt in its parts, the answers, and the model."""
+    parser.add_argument("--task", default="", metavar="T", help="a first line that says what to do")
+    parser.add_argument("--example", action="append", default=[], metavar="E", help='"input => output"; repeatable')
+    parser.add_argument("--query", required=True, metavar="Q", help="the case to be answered")
+    parser.add_argument("--answer", action="append", default=[], metavar="A", help="an answer on offer; repeatable")
+    parser.add_argument(
         "--template", metavar="T", help=r'how a case is written ("{input} => {output}"); \n is a line end'
     )
-    add_model_options(score, DEFAULT_GENERATOR)
+    add_model_options(parser, DEFAULT_GENERATOR)
 
 
-def _run(options: argparse.Namespace) -> int:
-    from core.lab.few_shot import (  # records that other commands do without
-        TEMPLATE,
-        ScoreAnswers,
-        ScoredAnswers,
-        build_prompt,
-        parse_example,
-    )
-    from tui.commands import running  # asyncio and the engine client are not needed by --version and --help
-
+def run(options: argparse.Namespace) -> int:
+    """Print a row an answer."""
     if not options.answer:
         raise InputError("there is no answer to score", "give each one with --answer, two or more to compare them")
     template = TEMPLATE if options.template is None else options.template.replace("\\n", "\n")

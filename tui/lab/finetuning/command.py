@@ -4,47 +4,59 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
 
+from core.lab.catalogue import Answer
+from core.lab.finetuning import (
+    Finetune,
+    Finetuned,
+    FinetuneMeasured,
+    FinetunePaused,
+    FinetuneStarted,
+    FinetuneStep,
+    FinetuneTask,
+)
 from core.models.registry import DEFAULT_MASKED_LM
 from core.text.visible import visible
-from tui.commands.options import Commands, add_command, add_model_options, count, share
-
-if TYPE_CHECKING:
-    from core.lab.catalogue import Answer
-    from core.lab.finetuning import Finetuned, FinetuneStarted
+from tui.commands import running
+from tui.commands.options import add_model_options, count, share
+from tui.commands.parser import Parser
 
 SKIPPED_SAID = 5
 """How many rows that cannot be used are named."""
 
+_TYPES = {
+    FinetuneStarted: "started",
+    FinetuneStep: "step",
+    FinetuneMeasured: "measured",
+    FinetunePaused: "paused",
+    Finetuned: "done",
+}
 
-def add_commands(commands: Commands) -> None:
-    """Add `finetune`."""
-    finetune = add_command(commands, "finetune", "train a classifier on your own labels", _run_finetune)
-    finetune.add_argument("file", metavar="FILE", help="rows of text and label: TSV, CSV or JSON Lines")
-    finetune.add_argument("--task", required=True, choices=("sentiment", "similar"), help="one text a row, or a pair")
-    finetune.add_argument("--out", required=True, metavar="FOLDER", help="where the model goes")
-    finetune.add_argument("--text", default="", metavar="COLUMN", help="the text's column (found by itself)")
-    finetune.add_argument("--text-b", default="", metavar="COLUMN", help="the second text's, of a pair")
-    finetune.add_argument("--label", default="", metavar="COLUMN", help="the label's column")
-    finetune.add_argument("--epochs", type=count, default=3, metavar="N", help="how often each row is seen (3)")
-    finetune.add_argument("--learning-rate", type=share, default=1e-4, metavar="X", help="of the encoder (1e-4)")
-    finetune.add_argument("--batch-size", type=count, default=32, metavar="N", help="rows a step (32)")
-    finetune.add_argument("--held-out", type=share, default=0.1, metavar="X", help="share to measure on (0.1)")
-    finetune.add_argument(
+
+def add_arguments(parser: Parser) -> None:
+    """Add the rows and how they are read, the settings of the training, and the model."""
+    parser.add_argument("file", metavar="FILE", help="rows of text and label: TSV, CSV or JSON Lines")
+    parser.add_argument("--task", required=True, choices=("sentiment", "similar"), help="one text a row, or a pair")
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="where the model goes")
+    parser.add_argument("--text", default="", metavar="COLUMN", help="the text's column (found by itself)")
+    parser.add_argument("--text-b", default="", metavar="COLUMN", help="the second text's, of a pair")
+    parser.add_argument("--label", default="", metavar="COLUMN", help="the label's column")
+    parser.add_argument("--epochs", type=count, default=3, metavar="N", help="how often each row is seen (3)")
+    parser.add_argument("--learning-rate", type=share, default=1e-4, metavar="X", help="of the encoder (1e-4)")
+    parser.add_argument("--batch-size", type=count, default=32, metavar="N", help="rows a step (32)")
+    parser.add_argument("--held-out", type=share, default=0.1, metavar="X", help="share to measure on (0.1)")
+    parser.add_argument(
         "--patience", type=count, default=4, metavar="N", help="end after so many measurements without a better one (4)"
     )
-    finetune.add_argument("--seed", type=count, default=0, metavar="N", help="another draw (0)")
-    finetune.add_argument("--limit", type=count, default=0, metavar="N", help="use N rows, drawn at random (all)")
-    finetune.add_argument("--resume", action="store_true", help="go on with the run that was stopped in FOLDER")
-    finetune.add_argument("--overwrite", action="store_true", help="replace what is in FOLDER")
-    add_model_options(finetune, DEFAULT_MASKED_LM)
+    parser.add_argument("--seed", type=count, default=0, metavar="N", help="another draw (0)")
+    parser.add_argument("--limit", type=count, default=0, metavar="N", help="use N rows, drawn at random (all)")
+    parser.add_argument("--resume", action="store_true", help="go on with the run that was stopped in FOLDER")
+    parser.add_argument("--overwrite", action="store_true", help="replace what is in FOLDER")
+    add_model_options(parser, DEFAULT_MASKED_LM)
 
 
-def _run_finetune(options: argparse.Namespace) -> int:
-    from core.lab.finetuning import Finetune, FinetuneTask  # records that other commands do without
-    from tui.commands import running  # asyncio and the engine client are not needed by --version and --help
-
+def run(options: argparse.Namespace) -> int:
+    """Print the training as it goes."""
     question = Finetune(
         model=options.model,
         path=options.file,
@@ -68,23 +80,10 @@ def _run_finetune(options: argparse.Namespace) -> int:
 
 
 def _print_json(answer: Answer) -> None:
-    from core.lab import finetuning as lab  # see _run_finetune
-    from tui.commands import running  # see _run_finetune
-
-    types = {
-        lab.FinetuneStarted: "started",
-        lab.FinetuneStep: "step",
-        lab.FinetuneMeasured: "measured",
-        lab.FinetunePaused: "paused",
-        lab.Finetuned: "done",
-    }
-    running.print_typed(answer, types)
+    running.print_typed(answer, _TYPES)
 
 
 def _say(answer: Answer) -> None:
-    from core.lab.finetuning import Finetuned, FinetuneMeasured, FinetunePaused, FinetuneStarted, FinetuneStep
-    from tui.commands import running  # see _run_finetune
-
     live = sys.stderr.isatty()
     if live:
         sys.stderr.write("\r\x1b[K")
@@ -112,8 +111,6 @@ def _say(answer: Answer) -> None:
 
 
 def _say_start(started: FinetuneStarted) -> None:
-    from tui.commands import running  # see _run_finetune
-
     columns = " + ".join(started.columns[:-1])
     labels = ", ".join(f"{label.label} {label.rows:,}" for label in started.labels)
     running.say(f"{started.model} on {started.device}, {started.precision}: {columns} → {started.columns[-1]}")

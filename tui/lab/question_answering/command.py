@@ -4,36 +4,29 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
-from core.text.visible import check_encodable, check_not_empty, visible
-from tui.commands.options import Commands, add_command, add_model_options, count, read_text
-
-if TYPE_CHECKING:
-    from core.lab.catalogue import Answer
-
-
-def add_commands(commands: Commands) -> None:
-    """Add `answer`."""
-    answer = add_command(commands, "answer", "the piece of a text that answers a question", _run)
-    answer.add_argument("question", metavar="QUESTION", help="the question")
-    answer.add_argument("--context", metavar="F", help="a UTF-8 file that holds the answer; - reads standard input")
-    answer.add_argument("--text", metavar="T", help="the text that holds the answer, instead of --context")
-    answer.add_argument("--top", type=count, default=3, metavar="N", help="how many spans (3)")
-    add_model_options(answer, "")
+from core.lab.catalogue import Answer
+from core.lab.question_answering import AnsweredQuestion, AnswerQuestion, no_answerer
+from core.text.visible import check_not_empty, visible
+from tui.commands import running
+from tui.commands.options import add_model_options, check_text, count, read_text
+from tui.commands.parser import Parser
 
 
-def _run(options: argparse.Namespace) -> int:
-    from core.lab.question_answering import (  # records that other commands do without
-        AnsweredQuestion,
-        AnswerQuestion,
-        no_answerer,
-    )
-    from tui.commands import running  # asyncio and the engine client are not needed by --version and --help
+def add_arguments(parser: Parser) -> None:
+    """Add the question, the text, and the model."""
+    parser.add_argument("question", metavar="QUESTION", help="the question")
+    parser.add_argument("--context", metavar="F", help="a UTF-8 file that holds the answer; - reads standard input")
+    parser.add_argument("--text", metavar="T", help="the text that holds the answer, instead of --context")
+    parser.add_argument("--top", type=count, default=3, metavar="N", help="how many spans (3)")
+    add_model_options(parser, "")
 
+
+def run(options: argparse.Namespace) -> int:
+    """Print a row a span."""
     if not options.model:
         raise no_answerer()
-    asked = check_not_empty(check_encodable(options.question, "the question"), "the question")
+    asked = check_text(options.question, "the question")
     context = read_text(_source(options), "context")
     target = running.Target.of(options)
 

@@ -4,32 +4,28 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 from core.errors import InputError
+from core.lab.catalogue import Answer
+from core.lab.sentiment import ReadSentiment, Sentiment
 from core.models.registry import DEFAULT_SENTIMENT
-from core.text.visible import check_encodable, check_not_empty, visible
+from core.text.visible import visible
+from tui.commands import running
 from tui.commands.lines import read_lines
-from tui.commands.options import Commands, add_command, add_model_options
-
-if TYPE_CHECKING:
-    from core.lab.catalogue import Answer
-    from core.lab.sentiment import Sentiment
+from tui.commands.options import add_model_options, check_text
+from tui.commands.parser import Parser
 
 
-def add_commands(commands: Commands) -> None:
-    """Add `sentiment`."""
-    sentiment = add_command(commands, "sentiment", "what a classifier makes of texts", _run_sentiment)
-    sentiment.add_argument("texts", nargs="*", metavar="TEXT", help="the texts; a single - reads standard input")
-    sentiment.add_argument("--file", metavar="F", help="one text a line, UTF-8; - reads standard input")
-    sentiment.add_argument("--words", action="store_true", help="leave out each word in turn and read again")
-    add_model_options(sentiment, DEFAULT_SENTIMENT)
+def add_arguments(parser: Parser) -> None:
+    """Add the texts, and what reads them."""
+    parser.add_argument("texts", nargs="*", metavar="TEXT", help="the texts; a single - reads standard input")
+    parser.add_argument("--file", metavar="F", help="one text a line, UTF-8; - reads standard input")
+    parser.add_argument("--words", action="store_true", help="leave out each word in turn and read again")
+    add_model_options(parser, DEFAULT_SENTIMENT)
 
 
-def _run_sentiment(options: argparse.Namespace) -> int:
-    from core.lab.sentiment import ReadSentiment, Sentiment  # records that other commands do without
-    from tui.commands import running  # asyncio and the engine client are not needed by --version and --help
-
+def run(options: argparse.Namespace) -> int:
+    """Print each text's label as it comes."""
     texts = _texts(options)
     target = running.Target.of(options)
 
@@ -56,10 +52,7 @@ def _texts(options: argparse.Namespace) -> tuple[str, ...]:
         raise InputError("the texts are given twice" if options.texts else "the text is missing", "give it once")
     if options.file is not None or options.texts == ["-"]:
         return read_lines("-" if options.file is None else options.file, "the list of texts")
-    return tuple(
-        check_not_empty(check_encodable(text, f"text {number}"), f"text {number}")
-        for number, text in enumerate(options.texts, start=1)
-    )
+    return tuple(check_text(text, f"text {number}") for number, text in enumerate(options.texts, start=1))
 
 
 def _as_json(answer: Sentiment, with_words: bool) -> dict[str, object]:
@@ -80,7 +73,7 @@ def _as_json(answer: Sentiment, with_words: bool) -> dict[str, object]:
 def _print_sentiment(answer: Sentiment) -> None:
     best = max(score.prob for score in answer.scores)
     others = "  ".join(f"{score.label} {score.prob:.2%}" for score in answer.scores if score.label != answer.label)
-    cut = "  (cut to the model's positions)" if answer.truncated else ""
+    cut = running.cut_note(answer.truncated)
     print(visible(f"{answer.label:<10} {best:>7.2%}  {'█' * round(best * 20):<20}  {answer.text}{cut}"))
     if len(answer.scores) > 1:
         print(visible(f"{'':<10} {others}"))

@@ -7,14 +7,16 @@ import math
 import re
 from dataclasses import asdict
 
-from tui.commands.options import Commands, add_command, setting
+from core.lab.softmax import parse_logits, softmax_steps
+from tui.commands import running
+from tui.commands.options import setting
+from tui.commands.parser import Parser
 
 
-def add_commands(commands: Commands) -> None:
-    """Add `softmax`."""
-    command = add_command(commands, "softmax", "logits to probabilities, step by step", _run)
-    command.add_argument("logits", nargs="+", metavar="LOGIT", help="numbers; -inf is impossible")
-    command.add_argument(
+def add_arguments(parser: Parser) -> None:
+    """Add the logits, and what divides them."""
+    parser.add_argument("logits", nargs="+", metavar="LOGIT", help="numbers; -inf is impossible")
+    parser.add_argument(
         "--temperature",
         type=setting("temperature"),
         default=1.0,
@@ -22,14 +24,11 @@ def add_commands(commands: Commands) -> None:
         help="divides the logits; 0 is greedy (1)",
     )
     # argparse takes -1 for a number but -1e3 and -inf for options; this pattern decides.
-    command._negative_number_matcher = re.compile(r"-(\d|\.\d|inf)")
+    parser._negative_number_matcher = re.compile(r"-(\d|\.\d|inf)")
 
 
-def _run(options: argparse.Namespace) -> int:
-    # numpy and the engine client are not needed by --version and --help.
-    from core.lab.softmax import parse_logits, softmax_steps
-    from tui.commands import running
-
+def run(options: argparse.Namespace) -> int:
+    """Print a row a logit."""
     steps = softmax_steps(parse_logits(" ".join(options.logits)), options.temperature)
     if options.json:
         for step in steps:

@@ -8,28 +8,27 @@ from dataclasses import asdict
 from pathlib import Path
 
 from core.errors import EngineError, InputError
+from core.lab.wordpiece import walk
+from core.models.registry import tokenizer_folder
+from core.text.tokenization import TextTokenizer
 from core.text.visible import visible
-from tui.commands.options import Commands, add_command, add_text, read_text
+from tui.commands import running
+from tui.commands.options import add_text, read_text
+from tui.commands.parser import Parser
 
 BERT = "bert-base-uncased"
 
 
-def add_commands(commands: Commands) -> None:
-    """Add `wordpiece`."""
-    command = add_command(commands, "wordpiece", "how WordPiece cuts words, every piece it tries", _run)
-    add_text(command, "text")
-    own = command.add_mutually_exclusive_group()
+def add_arguments(parser: Parser) -> None:
+    """Add the text, and the pieces."""
+    add_text(parser, "text")
+    own = parser.add_mutually_exclusive_group()
     own.add_argument("--vocabulary", metavar='"play ##ing"', help="these pieces instead of BERT's own 30,522")
     own.add_argument("--vocabulary-file", metavar="F", help="pieces from a UTF-8 file, such as BERT's vocab.txt")
 
 
-def _run(options: argparse.Namespace) -> int:
-    # Neither the tokenizers nor the engine client are needed by --version and --help.
-    from core.lab.wordpiece import walk
-    from core.models.registry import tokenizer_folder
-    from core.text.tokenization import TextTokenizer
-    from tui.commands import running
-
+def run(options: argparse.Namespace) -> int:
+    """Print a row a piece that is tried, then the tokens."""
     text = read_text(options, "text")
     tokenizer = TextTokenizer.from_folder(BERT, tokenizer_folder(BERT))
     vocabulary: Container[str] = tokenizer.entries
