@@ -44,7 +44,7 @@ class ProbedApp(NlpTui):
     def _state(self, screen: MainScreen) -> str:
         if screen.status.model is None:
             return "loading"
-        if screen.run is not None:
+        if screen.runs.is_busy:
             return "generating"
         self._start_run(screen)
         return "between runs"

@@ -12,7 +12,8 @@ from textual.screen import Screen
 from core.backends.backend import Backend
 from core.backends.process import EngineProcess
 from core.models.registry import DEFAULT_GENERATOR
-from tui.main.screen import MainScreen, Target
+from tui.host import Target
+from tui.main.screen import MainScreen
 from tui.palette import LabCommands, MainCommands
 
 

@@ -19,7 +19,7 @@ from core.messages.protocol import (
 from core.messages.records import Candidate, CandidateTable, CutRule, FinishReason, StepRecord
 from core.messages.sampling_params import SamplingParams
 from tests.tui.fake_engine import INFO, stats, step
-from tui.main.runs import KeptRun
+from tui.transcript.kept_run import KeptRun
 from tui.transcript.turn import Turn
 
 PROMPT = "Once upon"

@@ -28,6 +28,7 @@ from tests.tui.conftest import Launch, Running
 from tests.tui.fake_engine import FakeEngine, answer_comparison
 from tests.tui.lab.test_similarity import script as similarities
 from tui.conversations.dialog import ConversationsDialog
+from tui.keys import KEYS_HELP
 from tui.lab.catalogue import LABS
 from tui.widgets.dialogs import ChoiceDialog, HelpDialog, NameDialog
 from tui.widgets.pictures.pair_map import PairMap
@@ -177,7 +178,7 @@ PLACES: dict[str, Arrive] = {
     "BranchList": show_branches,
     "BranchesDialog": show_branches,
     "ConversationsDialog": list_conversations,
-    "HelpDialog": partial(open_screen, lambda _: HelpDialog("# Help")),
+    "HelpDialog": partial(open_screen, lambda _: HelpDialog("# Help", KEYS_HELP)),
     "ChoiceDialog": partial(open_screen, lambda _: ChoiceDialog("Well?", "Yes", "No")),
     "NameDialog": partial(open_screen, lambda _: NameDialog("Which?", "this")),
     "NameField": export,
@@ -272,7 +273,7 @@ async def works(kind: Kind, binding: Binding, running: Running, called: Called) 
 
 def has_run(running: Running, number: int) -> bool:
     """Whether so many runs are over."""
-    return running.screen.run is None and len(running.screen.runs.kept) == number
+    return not running.screen.runs.is_busy and len(running.screen.runs.kept) == number
 
 
 def room_of(kind: Kind) -> str:

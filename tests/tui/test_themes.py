@@ -108,7 +108,7 @@ async def run(pilot: Pilot[None]) -> MainScreen:
     screen.prompt.text = "Once upon a"
     await until(pilot, lambda: screen.tokens.generator_view.pieces and screen.tokens.wordpiece_view.pieces)
     await pilot.press("enter")
-    await until(pilot, lambda: screen.run is None and screen.runs.kept and screen.runs.kept[0].ends)
+    await until(pilot, lambda: not screen.runs.is_busy and screen.runs.kept and screen.runs.kept[0].ends)
     return screen
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from core.text.visible import token_label
-from tui.main.runs import KeptRun
+from tui.transcript.kept_run import KeptRun
 
 _GUIDES_SHOWN = 8
 """A deeper level is not indented further: the text beside it must stay readable."""

@@ -1,45 +1,79 @@
 """Keeps the conversation in its file as it grows, and brings earlier ones back: the last at start, others when chosen.
 
-Invariant: a run's place in `Runs.kept` is its number in the file. What cannot be saved is said once; the app goes on.
+Invariant: a run's place among the kept ones is its number in the file. What cannot be saved is said once; the app goes
+on.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from core.errors import EngineError
 from core.messages.protocol import Event, RunStarted
-from tui.main.runs import KeptRun
+from tui.host import Host
+from tui.transcript.kept_run import KeptRun, ShownTurn
+from tui.transcript.turn import Turn
 
 if TYPE_CHECKING:
     from core.history.conversation_file import ConversationFile, Place
+    from tui.conversations.dialog import ConversationsDialog
     from tui.conversations.restoring import Restored
-    from tui.main.screen import MainScreen
-    from tui.transcript.turn import Turn
 
 # Reading and writing files is imported where it is done: the first frame needs neither.
+
+
+class RunsToKeep(Protocol):
+    """The runs of the conversation on the screen, as far as they are kept and replaced."""
+
+    listener: Callable[[KeptRun, Event], None]
+    """Told of every event of a run."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a run is under way, or asked for."""
+
+    def bring_back(self, kept: Sequence[KeptRun], turn: Turn | None) -> None:
+        """Take these runs in the place of those that are there; `turn` is the last one's."""
+
+
+class Transcript(Protocol):
+    """Where the turns of a conversation are shown."""
+
+    def show_turns(self, turns: Sequence[Turn], hidden: int, note: str) -> None:
+        """Show turns in the place of those that are there, with how many are hidden before them and a line below."""
+
+    async def add_older(self, turns: Sequence[Turn], hidden: int) -> None:
+        """Show older turns above those that are there, with how many are still hidden."""
+
+    def clear(self) -> None:
+        """Forget every turn."""
 
 
 class Conversations:
     """The conversation on the screen and its file."""
 
-    def __init__(self, screen: MainScreen, *, restore: bool) -> None:
+    def __init__(self, host: Host, runs: RunsToKeep, transcript: Transcript, *, restore: bool) -> None:
         """Listen to the runs.
 
         Args:
-            screen: whose runs are kept.
+            host: the screen.
+            runs: those that are kept.
+            transcript: where their turns are shown.
             restore: whether the last conversation is shown again.
         """
-        self._screen = screen
+        self._host = host
+        self._runs = runs
+        self._transcript = transcript
         self._restore = restore
         self._file: ConversationFile | None = None
         self._restored: Restored | None = None
         self._saving = True
-        self._turns: dict[Turn, int] = {}
+        self._turns: dict[ShownTurn, int] = {}
         """The turns of the file with their numbers."""
-        screen.runs.listener = self._record
+        runs.listener = self._record
 
     def begin(self) -> None:
         """Show the last conversation again, unless a run was quicker."""
@@ -47,36 +81,35 @@ class Conversations:
         from core.history.conversation_list import conversation_paths  # see the top
         from core.locations import conversations_folder
 
-        if not self._restore or self._busy():
+        if not self._restore or self._runs.is_busy:
             return
         try:
             newest = conversation_paths(conversations_folder())[:1]
             if newest:
                 self._show(newest[0])
         except ConversationInUseError:
-            self._notify("The last conversation is open in another nlp-tui; this one is new.")
+            self._host.tell("The last conversation is open in another nlp-tui; this one is new.")
         except (EngineError, OSError) as error:
-            self._notify(f"{describe(error)}. This conversation is new.", failed=True)
+            self._host.tell(f"{describe(error)}. This conversation is new.", failed=True)
 
-    def show_list(self) -> None:
-        """List, search, open and delete conversations."""
+    def dialog(self) -> ConversationsDialog:
+        """The list, to search and delete conversations; what is chosen there goes to `open`."""
         from core.locations import conversations_folder  # see the top
         from tui.conversations.dialog import ConversationsDialog
 
         current = self._file.path if self._file is not None else None
-        dialog = ConversationsDialog(conversations_folder(), current, self._release)
-        self._screen.app.push_screen(dialog, self._open)
+        return ConversationsDialog(conversations_folder(), current, self._release)
 
     def new(self) -> bool:
         """Begin a new conversation; False while a run is writing."""
-        if self._busy():
-            self._notify("Still writing; Esc stops it.")
+        if self._runs.is_busy:
+            self._host.tell("Still writing; Esc stops it.")
             return False
         self.close()
         self._saving = True
-        self._screen.runs.bring_back(())
-        self._screen.conversation.clear()
-        self._screen.action_back()
+        self._runs.bring_back((), None)
+        self._transcript.clear()
+        self._host.go_to_prompt()
         return True
 
     async def show_older(self) -> None:
@@ -86,9 +119,9 @@ class Conversations:
         try:
             page = self._restored.next_page()
         except (EngineError, OSError) as error:
-            self._notify(describe(error), failed=True)
+            self._host.tell(describe(error), failed=True)
             return
-        await self._screen.conversation.add_older(page, len(self._restored.hidden))
+        await self._transcript.add_older(page, len(self._restored.hidden))
 
     def fill(self, run: KeptRun) -> None:
         """Have everything there that was recorded of a run of a turn that is not shown yet."""
@@ -96,7 +129,7 @@ class Conversations:
             if self._restored is not None:
                 self._restored.fill(run)
         except (EngineError, OSError) as error:
-            self._notify(describe(error), failed=True)
+            self._host.tell(describe(error), failed=True)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -106,17 +139,17 @@ class Conversations:
         self._file = self._restored = None
         self._turns = {}
 
-    def _open(self, path: Path | None) -> None:
+    def open(self, path: Path | None) -> None:
         """Go on with the conversation that was chosen."""
         if path is None or (self._file is not None and path == self._file.path):
             return
-        if self._busy():
-            self._notify("Still writing; Esc stops it.")
+        if self._runs.is_busy:
+            self._host.tell("Still writing; Esc stops it.")
             return
         try:
             self._show(path)
         except (EngineError, OSError) as error:
-            self._notify(describe(error), failed=True)
+            self._host.tell(describe(error), failed=True)
 
     def _release(self, path: Path) -> bool:
         """Let go of a conversation that shall be deleted; False while a run is writing into it."""
@@ -144,10 +177,10 @@ class Conversations:
         self.close()
         self._saving, self._file, self._restored = True, file, restored
         self._turns = {turn: number for number, turn in restored.turns.items()}
-        self._screen.runs.bring_back(restored.kept)
+        self._runs.bring_back(restored.kept, restored.last_turn)
         note = f"↑ saved {changed:%Y-%m-%d %H:%M} · ctrl+t begins a new conversation"
-        self._screen.conversation.show_turns(page, len(restored.hidden), note)
-        self._screen.action_back()
+        self._transcript.show_turns(page, len(restored.hidden), note)
+        self._host.go_to_prompt()
 
     def _record(self, run: KeptRun, event: Event) -> None:
         """Append an event of a run."""
@@ -185,18 +218,11 @@ class Conversations:
         from core.locations import conversations_folder  # see the top
 
         self._saving = False
-        self._notify(
+        self._host.tell(
             f"This conversation is saved no further: {reason} ({conversations_folder()}). The app goes on; once that "
             "is mended, ctrl+t begins one that is saved.",
             failed=True,
         )
-
-    def _busy(self) -> bool:
-        """Whether a run is under way or asked for."""
-        return any(worker.group == "generate" and not worker.is_finished for worker in self._screen.workers)
-
-    def _notify(self, text: str, *, failed: bool = False) -> None:
-        self._screen.notify(text, severity="error" if failed else "information", markup=False)
 
 
 def describe(error: EngineError | OSError) -> str:

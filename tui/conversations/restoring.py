@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from core.history.conversation_reader import SavedConversation, SavedRun
 from core.messages.protocol import BeamsAdvanced, Event, SequenceDone
-from tui.main.runs import KeptRun
-from tui.transcript.sequence_columns import Tally
+from tui.transcript.kept_run import KeptRun
+from tui.transcript.tally import Tally
 from tui.transcript.turn import Turn
 
 FIRST_TURNS, PAGE_TURNS = 20, 50
@@ -38,6 +38,11 @@ class Restored:
             self._unread.setdefault(run.place.turn, []).append(number)
         self.hidden = sorted(self.turns)
         """The turns that are not shown yet, oldest first."""
+
+    @property
+    def last_turn(self) -> Turn | None:
+        """The turn of the last run; None without one."""
+        return self.turns[self.saved.runs[-1].place.turn] if self.saved.runs else None
 
     def next_page(self) -> list[Turn]:
         """Fill the newest turns that are not shown yet, and count them as shown.

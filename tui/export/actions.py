@@ -23,7 +23,7 @@ from tui.export.clipboard import copy
 from tui.export.conversation_texts import conversation_json_lines, conversation_markdown
 from tui.export.export_dialog import ExportDialog, Format, Scope
 from tui.export.run_texts import json_lines, markdown, output_text, token_table
-from tui.main.runs import KeptRun
+from tui.transcript.kept_run import KeptRun
 from tui.transcript.turn import Turn
 
 if TYPE_CHECKING:

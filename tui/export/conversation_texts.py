@@ -17,8 +17,7 @@ from core.messages.protocol import RunStarted
 from core.text.visible import token_label
 from tui.conversations.branch_tree import parent_of, reading_order, taken_token, writes_on
 from tui.export.run_texts import block, code, events, model_line, numbers_list, output_text, settings_list
-from tui.main.runs import KeptRun
-from tui.transcript.turn import Turn
+from tui.transcript.kept_run import KeptRun, ShownTurn
 
 _DEEPEST_HEADING = 6
 
@@ -56,7 +55,7 @@ def conversation_json_lines(kept: Sequence[KeptRun]) -> str:
     now = datetime.now().astimezone()
     header = Header(f"{now:%Y%m%d-%H%M%S}-export", title_of(kept[0].turn.prompt), now.isoformat(timespec="seconds"))
     lines = [header_line(header)]
-    turns: dict[Turn, int] = {}
+    turns: dict[ShownTurn, int] = {}
     for run in kept:
         place = _place(run, turns)
         for event in events(run):
@@ -65,7 +64,7 @@ def conversation_json_lines(kept: Sequence[KeptRun]) -> str:
     return "".join(f"{to_json(line)}\n" for line in lines)
 
 
-def _place(run: KeptRun, turns: dict[Turn, int]) -> Place:
+def _place(run: KeptRun, turns: dict[ShownTurn, int]) -> Place:
     """Where a run stands; a turn that is new gets its number."""
     continues = run.turn in turns
     number = turns.setdefault(run.turn, len(turns))

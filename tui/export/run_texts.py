@@ -12,7 +12,7 @@ from core.messages.protocol import Retuned, RunStarted, SequenceDone, TokenGener
 from core.messages.records import ModelInfo, StepRecord, describe_precision
 from core.messages.sampling_params import SamplingParams
 from core.text.visible import visible
-from tui.main.runs import KeptRun
+from tui.transcript.kept_run import KeptRun
 from tui.transcript.run_numbers import choice_line, loop_line, speed_line
 
 _COLUMNS = ("index", "id", "token", "prob", "rank", "entropy_bits", "drawn_with", "kept")

@@ -20,6 +20,7 @@ from core.backends.backend import Backend, Reply
 from core.errors import EngineError
 from core.lab.catalogue import Question
 from core.messages.protocol import Answered, Ask, Progress
+from tui.keys import KEYS_HELP
 from tui.lab.catalogue import LABS
 from tui.lab.pane import LabPane
 from tui.widgets.dialogs import HelpDialog
@@ -98,7 +99,7 @@ class LabScreen(Screen[None]):
     def action_help(self) -> None:
         """Explain the pane."""
         if self.pane is not None:
-            self.app.push_screen(HelpDialog(self.pane.HELP))
+            self.app.push_screen(HelpDialog(self.pane.HELP, KEYS_HELP))
 
     def action_choose(self) -> None:
         """Go to the list."""

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from core.backends.backend import Backend
 from core.errors import EngineError
 from core.messages.protocol import Compare, Compared, Progress
-
-if TYPE_CHECKING:
-    from tui.main.screen import MainScreen
+from tui.host import Host
+from tui.main.panes.similarity import SimilarityPane
 
 
 class Comparing:
     """One comparison at a time; a newer one takes the older one's place."""
 
-    def __init__(self, screen: MainScreen, engine: Backend) -> None:
-        self._screen = screen
-        self._engine = engine
+    def __init__(self, host: Host, backend: Backend, pane: SimilarityPane) -> None:
+        self._host = host
+        self._backend = backend
+        self._pane = pane
 
     def start(self, first: str, second: str) -> None:
         """Compare two sentences, with the pane's model on the device in use."""
-        work = self._compare(first, second)
-        self._screen.run_worker(work, exclusive=True, group="compare", exit_on_error=False)
+        self._host.work(self._compare(first, second), "compare")
 
     async def _compare(self, first: str, second: str) -> None:
-        pane = self._screen.similarity
-        model = pane.model
+        pane, model = self._pane, self._pane.model
         pane.show_note("comparing…")
         try:
-            reply = await self._engine.send(Compare(0, model, first, second, self._screen.target.device))
+            reply = await self._backend.send(Compare(0, model, first, second, self._host.target.device))
             async for event in reply:
                 if isinstance(event, Progress):
                     pane.show_note(f"{model}: {event.stage}, {event.fraction:.0%}")

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from core.backends.backend import Backend
 from core.errors import EngineError
 from core.messages.protocol import Inspect, Inspected
 from core.messages.records import Candidate
 from core.messages.sampling_params import SamplingParams
-from tui.main.panes.candidates import WINDOW
-from tui.main.runs import NO_DEPARTURE, Departure
+from tui.host import Host
+from tui.main.panes.candidates import WINDOW, CandidatesPane
+from tui.main.panes.prompt import PromptPane
+from tui.main.panes.sampling import SamplingPane
+from tui.transcript.kept_run import NO_DEPARTURE, Departure, History
 from tui.widgets.shared_frame import SharedFrame
-
-if TYPE_CHECKING:
-    from tui.main.screen import MainScreen
 
 PAUSE_S = 0.12
 """How long typing must rest before the table follows it."""
@@ -38,10 +37,24 @@ class Subject:
 class LiveCandidates:
     """Asks the engine for tables and windows of them; the newest question alone is answered."""
 
-    def __init__(self, screen: MainScreen, engine: Backend) -> None:
-        self._screen = screen
-        self._engine = engine
-        self._frame = SharedFrame()
+    def __init__(
+        self,
+        host: Host,
+        backend: Backend,
+        history: History,
+        pane: CandidatesPane,
+        prompt: PromptPane,
+        sampling: SamplingPane,
+        pause_s: float = PAUSE_S,
+    ) -> None:
+        self._host = host
+        self._backend = backend
+        self._history = history
+        self._pane = pane
+        self._prompt = prompt
+        self._sampling = sampling
+        self._pause_s = pause_s
+        self._frame = SharedFrame(host.batch_update)
         self._subject = Subject()
         self._search = ""
         self._fixed_params: SamplingParams | None = None
@@ -51,7 +64,7 @@ class LiveCandidates:
 
     @property
     def _params(self) -> SamplingParams:
-        now = self._screen.sampling.params
+        now = self._sampling.params
         return now if self._what_if or self._fixed_params is None else self._fixed_params
 
     @property
@@ -64,7 +77,7 @@ class LiveCandidates:
     def follow_prompt(self, text: str) -> None:
         """The prompt was edited."""
         self._fixed_params, self._what_if = None, False
-        self._change(Subject(text), pause_s=PAUSE_S)
+        self._change(Subject(text), pause_s=self._pause_s)
 
     def look_at(self, subject: Subject, params: SamplingParams) -> None:
         """A recorded step is looked at, with the settings that chose it."""
@@ -80,7 +93,7 @@ class LiveCandidates:
     def search(self, text: str) -> None:
         """Other rows are wanted."""
         self._search = text
-        self._ask(fresh=True, pause_s=PAUSE_S)
+        self._ask(fresh=True, pause_s=self._pause_s)
 
     def window(self, offset: int) -> None:
         """More rows of the same table."""
@@ -89,12 +102,12 @@ class LiveCandidates:
     def branch(self, candidate: Candidate) -> None:
         """Let the text go on with a candidate, where the table stands."""
         subject = self._subject
-        self._screen.runs.branch(subject.prompt, subject.context_ids, candidate, subject.departure)
+        self._history.branch(subject.prompt, subject.context_ids, candidate, subject.departure)
 
     def begin(self) -> None:
         """The pane comes into view, or the model is there: bring it up to date."""
         if not self._subject.context_ids:
-            self._subject = Subject(self._screen.prompt.text)
+            self._subject = Subject(self._prompt.text)
         self._ask(fresh=True)
 
     def _change(self, subject: Subject, pause_s: float = 0.0) -> None:
@@ -103,26 +116,21 @@ class LiveCandidates:
             self._ask(fresh=True, pause_s=pause_s)
 
     def _ask(self, *, offset: int = 0, fresh: bool = False, same_context: bool = False, pause_s: float = 0.0) -> None:
-        if not self._screen.candidates.display or self._screen.status.model is None:
+        if not self._pane.display or self._host.model is None:
             return
         if same_context:  # needs no forward pass: the answer is there before the knob is painted
-            self._frame.hold(self._screen.app)
+            self._frame.hold()
         group = "candidates" if fresh else f"candidates-{offset}"
-        self._screen.run_worker(
-            self._answer(self._subject, offset, fresh, same_context, pause_s),
-            group=group,
-            exclusive=True,
-            exit_on_error=False,
-        )
+        self._host.work(self._answer(self._subject, offset, fresh, same_context, pause_s), group)
 
     async def _answer(self, subject: Subject, offset: int, fresh: bool, same_context: bool, pause_s: float) -> None:
         if pause_s:
             await asyncio.sleep(pause_s)
-        screen, params = self._screen, self._params
+        params = self._params
         if not subject.prompt and not subject.context_ids:
-            screen.candidates.show_note("type a prompt: what may come next is shown here")
+            self._pane.show_note("type a prompt: what may come next is shown here")
             return
-        target = screen.target
+        target = self._host.target
         request = Inspect(
             0,
             target.model,
@@ -134,12 +142,12 @@ class LiveCandidates:
             self._search,
             target.device,
             target.dtype,
-            earlier=() if subject.context_ids else screen.runs.earlier(),
+            earlier=() if subject.context_ids else self._history.earlier(),
         )
         try:
-            async for event in await self._engine.send(request):
+            async for event in await self._backend.send(request):
                 if isinstance(event, Inspected) and subject == self._subject:
-                    screen.candidates.show(
+                    self._pane.show(
                         event.table,
                         params,
                         fresh=fresh,
@@ -148,5 +156,5 @@ class LiveCandidates:
                         place=self._place,
                     )
         except EngineError as error:
-            screen.candidates.show_note(str(error))
+            self._pane.show_note(str(error))
         self._frame.release()

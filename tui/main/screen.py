@@ -1,28 +1,31 @@
-"""The main screen: composes the panes, owns the state of the run, and alone talks to the engine."""
+"""The main screen: composes the panes, and has its hands do what they ask for."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Coroutine
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar
 
-from textual import events, on, work
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
-from textual.getters import query_one
 from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widgets import Footer, Tab, Tabs
+from textual.worker import Worker
 
-from core.backends.backend import Backend, Reply
-from core.errors import EngineError, EngineStoppedError
-from core.messages.protocol import Load, Loaded, Progress
-from core.messages.records import ModelInfo
+from core.backends.backend import Backend
+from core.errors import EngineError
+from core.messages.records import ModelInfo, RunStats
 from core.messages.sampling_params import SamplingParams
 from tui.conversations.keeper import Conversations
+from tui.host import Target
+from tui.keys import KEYS_HELP
 from tui.main.comparing import Comparing
 from tui.main.live_candidates import LiveCandidates
 from tui.main.live_tokens import LiveTokens
+from tui.main.loading import Loading
 from tui.main.panes.candidates import CandidateList, CandidatesPane
 from tui.main.panes.conversation import ConversationPane
 from tui.main.panes.prompt import PromptPane
@@ -33,7 +36,7 @@ from tui.main.panes.status import StatusLine
 from tui.main.panes.tokens import TokensPane
 from tui.main.runs import Runs
 from tui.main.xray import Xray
-from tui.widgets.dialogs import HelpDialog
+from tui.widgets.dialogs import ChoiceDialog, HelpDialog
 from tui.widgets.ribbon_view import RibbonView
 
 _PANES = {
@@ -48,18 +51,6 @@ _PANES = {
 
 WIDE_COLUMNS, WIDE_ROWS = 100, 30
 """From this size on all panes are side by side; below, they fold into tabs."""
-
-RESTARTS = 3
-"""How often an engine that dies before it has loaded a model is started again by itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Which model runs where."""
-
-    model: str
-    device: str = "auto"
-    dtype: str = "auto"
 
 
 class MainScreen(Screen[None]):
@@ -82,52 +73,45 @@ class MainScreen(Screen[None]):
         Binding("ctrl+t", "new_conversation", "New conversation", show=False, priority=True),
     ]
 
-    conversation = query_one("#conversation", ConversationPane)
-    prompt = query_one("#prompt", PromptPane)
-    tokens = query_one("#tokens", TokensPane)
-    sampling = query_one("#sampling", SamplingPane)
-    similarity = query_one("#similarity", SimilarityPane)
-    candidates = query_one("#candidates", CandidatesPane)
-    ribbon = query_one("#ribbon", RibbonPane)
-    status = query_one(StatusLine)
-
     folded = reactive(False, toggle_class="-folded")
     """Whether the terminal is too small for all panes at once."""
     pane = reactive("conversation", init=False)
     """The pane that is shown when folded."""
     target: reactive[Target] = reactive(Target(""))
-    run: reactive[Reply | None] = reactive(None)
-    """The run under way."""
 
-    def __init__(self, engine: Backend, target: Target, prompt: str = "", *, restore: bool = False) -> None:
+    def __init__(self, backend: Backend, target: Target, prompt: str = "", *, restore: bool = False) -> None:
         super().__init__(classes="-show-conversation")  # set before styles are worked out, which is what costs
-        self._engine = engine
+        self._backend = backend
         self.set_reactive(MainScreen.target, target)
-        self._first_prompt = prompt
-        self.runs = Runs(self, engine)
-        self.conversations = Conversations(self, restore=restore)
-        self._restarts_left = RESTARTS
-        self._live_tokens = LiveTokens(self)
-        self._live_candidates = LiveCandidates(self, engine)
-        self.xray = Xray(self, engine, self._live_candidates)
-        self._comparing = Comparing(self, engine)
+        self.conversation = ConversationPane(id="conversation")
+        self.ribbon = RibbonPane(id="ribbon")
+        self.tokens = TokensPane(id="tokens")
+        self.sampling = SamplingPane(id="sampling")
+        self.similarity = SimilarityPane(id="similarity")
+        self.candidates = CandidatesPane(id="candidates")
+        self.prompt = PromptPane(prompt, id="prompt")
+        self.status = StatusLine()
+        self.runs = Runs(self, backend, self.conversation, self.sampling)
+        self.conversations = Conversations(self, self.runs, self.conversation, restore=restore)
+        self._loading = Loading(self, backend, self._begin_with)
+        self._live_tokens = LiveTokens(self, self.tokens, self.prompt)
+        self._live_candidates = LiveCandidates(self, backend, self.runs, self.candidates, self.prompt, self.sampling)
+        self.xray = Xray(self, backend, self.runs, self.ribbon, self._live_candidates, self.conversations.fill)
+        self._comparing = Comparing(self, backend, self.similarity)
 
     def compose(self) -> ComposeResult:
         """All panes; the style sheet arranges them."""
-        yield Tabs(
-            *(Tab(label, id=f"tab-{name}") for name, label in _PANES.items()),
-            id="pane-tabs",
-        )
+        yield Tabs(*(Tab(label, id=f"tab-{name}") for name, label in _PANES.items()), id="pane-tabs")
         with Container(id="body"):
-            yield ConversationPane(id="conversation")
-            yield RibbonPane(id="ribbon")
+            yield self.conversation
+            yield self.ribbon
             with Vertical(id="side"):
-                yield TokensPane(id="tokens")
-                yield SamplingPane(id="sampling")
-                yield SimilarityPane(id="similarity")
-            yield CandidatesPane(id="candidates")
-            yield PromptPane(self._first_prompt, id="prompt")
-        yield StatusLine()
+                yield self.tokens
+                yield self.sampling
+                yield self.similarity
+            yield self.candidates
+            yield self.prompt
+        yield self.status
         yield Footer()
 
     async def on_mount(self) -> None:
@@ -142,7 +126,7 @@ class MainScreen(Screen[None]):
     async def on_unmount(self) -> None:
         """Leave no engine behind."""
         self.conversations.close()
-        await self._engine.close()
+        await self._backend.close()
 
     def on_resize(self, event: events.Resize) -> None:
         """Fold into tabs when the terminal is small."""
@@ -167,20 +151,16 @@ class MainScreen(Screen[None]):
 
     def action_back(self) -> None:
         """Stop the run; when none runs, go back to the prompt."""
-        if self.run is not None:
-            self.run.cancel()
+        if self.runs.stop():
             self.status.state = "stopping"
-            return
-        self.remove_class("-ribbon")
-        self.pane = "conversation"
-        self.prompt.focus()
-        self._live_candidates.follow_prompt(self.prompt.text)
+        else:
+            self.go_to_prompt()
 
     def action_help(self) -> None:
         """Explain the focused pane."""
         widgets = self.focused.ancestors_with_self if self.focused is not None else []
         helps = (widget.HELP for widget in widgets if getattr(widget, "HELP", None))
-        self.app.push_screen(HelpDialog(next(helps, None) or PromptPane.HELP))
+        self.app.push_screen(HelpDialog(next(helps, None) or PromptPane.HELP, KEYS_HELP))
 
     def action_show_pane(self, name: str) -> None:
         """Go to a pane, unfolding its tab."""
@@ -206,7 +186,7 @@ class MainScreen(Screen[None]):
             self.action_back()
             return
         if not self.xray.open():
-            self.notify("Run a prompt first; F9 then shows it token by token.", markup=False)
+            self.tell("Run a prompt first; F9 then shows it token by token.")
             return
         self.show_xray()
 
@@ -243,7 +223,7 @@ class MainScreen(Screen[None]):
 
     def action_show_conversations(self) -> None:
         """List the saved conversations."""
-        self.conversations.show_list()
+        self.app.push_screen(self.conversations.dialog(), self.conversations.open)
 
     def action_new_conversation(self) -> None:
         """Begin a new conversation."""
@@ -266,7 +246,7 @@ class MainScreen(Screen[None]):
     def _start_run(self, event: PromptPane.RunRequested) -> None:
         event.stop()
         if not event.text.strip():
-            self.notify("Write a prompt first, for example: Once upon a time", markup=False)
+            self.tell("Write a prompt first, for example: Once upon a time")
             return
         self.prompt.select_all()
         self.runs.start(event.text)
@@ -303,41 +283,50 @@ class MainScreen(Screen[None]):
         event.stop()
         self._comparing.start(event.first, event.second)
 
-    # -- work with the engine -----------------------------------------------------------------------------------------
+    # -- the model ----------------------------------------------------------------------------------------------------
 
-    @work(exclusive=True, group="load", exit_on_error=False)
-    async def load_model(self) -> None:
+    def load_model(self) -> None:
         """Have the model ready, in the background."""
-        target = self.target
-        self.say("starting the engine")
-        try:
-            reply = await self._engine.send(Load(0, target.model, target.device, target.dtype))
-            async for event in reply:
-                if isinstance(event, Progress):
-                    self.say(f"loading {event.fraction:.0%} {event.stage}")
-                elif isinstance(event, Loaded):
-                    self.show_model(event.info)
-                    self._restarts_left = RESTARTS
-                    self._live_tokens.model_came(target.model)
-                    self.say("ready")
-                    self._live_candidates.begin()
-        except EngineError as error:
-            self.say_failure(error)
-            if isinstance(error, EngineStoppedError):
-                self.restart_engine()
+        self._loading.start()
+
+    def _begin_with(self, model: str) -> None:
+        """Show what only a loaded model can tell."""
+        self._live_tokens.model_came(model)
+        self._live_candidates.begin()
 
     def _use_params(self, params: SamplingParams) -> None:
         self.runs.retune(params)
         self.candidates.settings = params
         self._live_candidates.use_params()
 
-    # -- helpers ------------------------------------------------------------------------------------------------------
+    # -- what the hands need, see `Host` ------------------------------------------------------------------------------
 
-    def restart_engine(self) -> None:
-        """Load again, which starts the process anew, unless it keeps dying."""
-        if self._restarts_left:
-            self._restarts_left -= 1
-            self.load_model()
+    @property
+    def model(self) -> ModelInfo | None:
+        """The model that is loaded; None until it is."""
+        return self.status.model
+
+    def work(self, work: Coroutine[Any, Any, None], group: str) -> Worker[None]:
+        """Do something in the background, in the place of what was begun in the same group."""
+        return self.run_worker(work, group=group, exclusive=True, exit_on_error=False)
+
+    def batch_update(self) -> AbstractContextManager[None]:
+        """Paint nothing until it is left."""
+        return self.app.batch_update()
+
+    def tell(self, text: str, *, failed: bool = False) -> None:
+        """Tell the user something that goes away by itself."""
+        self.notify(text, severity="error" if failed else "information", markup=False)
+
+    def say(self, state: str) -> None:
+        """Say in the status line what goes on."""
+        self.status.failed = False
+        self.status.state = state
+
+    def say_failure(self, error: EngineError) -> None:
+        """Say in the status line what went wrong."""
+        self.status.failed, self.status.hint = True, error.hint
+        self.status.state = error.message
 
     def show_model(self, info: ModelInfo) -> None:
         """Name the model in the status line; tell once what the user should know of it."""
@@ -349,12 +338,22 @@ class MainScreen(Screen[None]):
         """Show how fast the run is."""
         self.status.speed = f"{tokens_per_s:.1f} tok/s, TTFT {ttft_s * 1000:.0f} ms"
 
-    def say(self, state: str) -> None:
-        """Say in the status line what goes on."""
-        self.status.failed = False
-        self.status.state = state
+    def show_stats(self, stats: RunStats) -> None:
+        """Show how fast the run was, and how much of the context it filled."""
+        self.show_speed(stats.tokens_per_s, stats.ttft_s)
+        self.status.context = f"{stats.context_used:,} / {stats.n_positions:,}"
 
-    def say_failure(self, error: EngineError) -> None:
-        """Say in the status line what went wrong."""
-        self.status.failed, self.status.hint = True, error.hint
-        self.status.state = error.message
+    async def choose(self, question: str, yes: str, no: str) -> bool:
+        """Ask a question with two answers; True for the first."""
+        return await self.app.push_screen_wait(ChoiceDialog(question, yes, no))
+
+    def go_to_prompt(self) -> None:
+        """Leave what is looked at, for the prompt."""
+        self.remove_class("-ribbon")
+        self.pane = "conversation"
+        self.prompt.focus()
+        self._live_candidates.follow_prompt(self.prompt.text)
+
+    def recover(self) -> None:
+        """Start the engine again, unless it keeps dying."""
+        self._loading.recover()

@@ -20,6 +20,7 @@ from textual.widgets import Footer, Input, Static
 from core.errors import EngineError
 from core.models.registry import Source, resolve
 from core.text.visible import visible
+from tui.keys import KEYS_HELP
 from tui.models.care import ModelCare
 from tui.models.choice import ModelChoice, folder_of
 from tui.models.download import ModelDownload
@@ -223,7 +224,7 @@ float32, two in float16 and bfloat16, one in int8, so the number of parameters t
 
     def action_help(self) -> None:
         """Explain the screen."""
-        self.app.push_screen(HelpDialog(self.HELP))
+        self.app.push_screen(HelpDialog(self.HELP, KEYS_HELP))
 
     def action_search(self) -> None:
         """Go to the field."""

@@ -7,7 +7,6 @@ column needs another line.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 from textual.containers import ItemGrid, Vertical
 from textual.content import Content
@@ -15,27 +14,10 @@ from textual.widgets import Static
 
 from core.text.visible import visible
 from tui.transcript.run_numbers import signed
+from tui.transcript.tally import Tally
 
 MIN_COLUMN_CELLS = 24
 """No column is narrower, its rule included; those that do not fit stand in a next row."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """What is known of one of several sequences, beside its text."""
-
-    logprob: float = 0.0
-    """Sum of ln p of its new tokens, under the model's own distribution."""
-    tokens: int = 0
-    """How many those are."""
-    score: float | None = None
-    """Of a beam that is still followed: the sum of its log-probabilities after the penalties; None for any other."""
-    ending: str = ""
-    """Why it ended; empty while it goes on."""
-
-    def with_token(self, logprob: float) -> Tally:
-        """The same after one more token, whose ln p is given."""
-        return replace(self, logprob=self.logprob + logprob, tokens=self.tokens + 1)
 
 
 def heading(number: int, tally: Tally) -> str:

@@ -7,12 +7,9 @@ before it as the run it leaves. Runs of models that continue text are no part of
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from core.messages.records import Exchange, FinishReason
-
-if TYPE_CHECKING:
-    from tui.main.runs import KeptRun
+from tui.transcript.kept_run import KeptRun
 
 BREAK = "\n"
 """Stands between what is said and the answer, on screen alone."""

@@ -9,9 +9,10 @@ from textual.app import ComposeResult, RenderResult
 from textual.content import Content
 from textual.timer import Timer
 
-from core.messages.records import Beam, FinishReason, RunStats
+from core.messages.records import Beam
 from core.text.visible import visible
-from tui.transcript.sequence_columns import LiveText, SideBySide, Tally, column_content
+from tui.transcript.sequence_columns import LiveText, SideBySide, column_content
+from tui.transcript.tally import Tally
 
 REPAINT_S, REPAINT_SEVERAL_S = 0.05, 0.1
 """How often streamed text is painted at most; several sequences have more lines to paint."""
@@ -218,32 +219,3 @@ class Turn(LiveText):
             first = place
         parts.append(visible(output[first:last], layout=True))
         return parts
-
-
-def why_ended(reason: FinishReason, stats: RunStats) -> str:
-    """Why a sequence ended, in a few words."""
-    match reason:
-        case FinishReason.CONTEXT:
-            return f"context full ({stats.n_positions:,} positions)"
-        case FinishReason.CANCELLED:
-            return "stopped by you"
-        case _:
-            return f"ended by {reason}"
-
-
-def describe_endings(ends: Sequence[tuple[FinishReason, RunStats]]) -> str:
-    """Why a run ended, and what can be done then.
-
-    Args:
-        ends: of each of its sequences.
-    """
-    count = sum(stats.new_tokens for _, stats in ends)
-    tokens = f"{count:,} token{'' if count == 1 else 's'}"
-    reason, stats = ends[0]
-    hint = {
-        FinishReason.CONTEXT: ", ctrl+n goes on with its end",
-        FinishReason.CANCELLED: ", ctrl+n writes on",
-    }.get(reason, "")
-    if len(ends) == 1:
-        return f"{tokens} · {why_ended(reason, stats)}{hint}"
-    return f"{len(ends)} sequences · {tokens}{hint}{' after #1' * bool(hint)}"

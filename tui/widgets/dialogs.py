@@ -15,42 +15,28 @@ from textual.widgets import Button, Input, Static
 from core.text.visible import visible
 from tui.widgets.fields import Field
 
-KEYS_HELP = """\
-## Keys
-
-| key | what it does |
-|---|---|
-| Enter | run the prompt, or compare the sentences |
-| ctrl+j | new line in the prompt |
-| Esc | stop → close → back to the prompt |
-| ctrl+r | run the last prompt again |
-| ctrl+n | let the model write on |
-| ctrl+l | conversations: open, search, delete; each saves itself |
-| ctrl+t | new conversation |
-| F2 F3 F4 F5 | conversation, tokens, sampling, similarity |
-| F6 | the lab: fill masks, sentiment, attention and more; F7, F8 step through it |
-| F8 | models: use, download, verify, delete |
-| Tab, shift+Tab | next, previous field |
-| ctrl+p | every command: models, presets, theme, screenshot |
-| ctrl+q | quit |
-"""
-
 
 class HelpDialog(ModalScreen[None]):
     """What the focused pane is for, and the keys."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,f1,q,enter", "dismiss", "Close")]
 
-    def __init__(self, help_text: str) -> None:
+    def __init__(self, help_text: str, keys: str) -> None:
+        """Make the dialog.
+
+        Args:
+            help_text: of the pane, in Markdown.
+            keys: a table of the keys, which stands below it.
+        """
         super().__init__()
-        self._help_text = help_text
+        self._help_text, self._keys = help_text, keys
 
     def compose(self) -> ComposeResult:
         """The text, in a frame that scrolls."""
         from textual.widgets import Markdown  # its parser is not needed for the first frame
 
         with VerticalScroll(classes="dialog"):
-            yield Markdown(f"{self._help_text}\n{KEYS_HELP}")
+            yield Markdown(f"{self._help_text}\n{self._keys}")
 
 
 class ChoiceDialog(ModalScreen[bool]):

@@ -118,11 +118,11 @@ async def walk_a_branch(pilot: Pilot[None]) -> None:
     screen.prompt.text = PROMPT
     screen.prompt.focus()
     await pilot.press("enter")
-    await until(pilot, lambda: screen.runs.kept and screen.runs.kept[0].ends and screen.run is None)
+    await until(pilot, lambda: screen.runs.kept and screen.runs.kept[0].ends and not screen.runs.is_busy)
     await pilot.press("f9", "right", "enter")
     await until(pilot, lambda: screen.candidates.rows.chosen_id == id_of(" time") and screen.candidates.rows.at_cursor)
     await pilot.press("down", "enter")
-    await until(pilot, lambda: len(screen.runs.kept) == 2 and screen.runs.kept[1].ends and screen.run is None)
+    await until(pilot, lambda: len(screen.runs.kept) == 2 and screen.runs.kept[1].ends and not screen.runs.is_busy)
 
 
 def dialog(running: Running) -> BranchesDialog:
@@ -156,7 +156,7 @@ async def test_a_branch_in_the_x_ray_knows_where_it_left(launch: Launch) -> None
 async def test_writing_on_and_running_again_are_told_apart(launch: Launch) -> None:
     async with branched(launch) as running:
         await running.pilot.press("ctrl+n")
-        await running.until(lambda: len(running.screen.runs.kept) == 3 and running.screen.run is None)
+        await running.until(lambda: len(running.screen.runs.kept) == 3 and not running.screen.runs.is_busy)
         await running.pilot.press("ctrl+r")
         await running.until(lambda: len(running.screen.runs.kept) == 4)
         onward, again = running.screen.runs.kept[2:]
@@ -178,7 +178,7 @@ async def test_b_shows_the_tree_and_two_texts_with_marks_that_need_no_colour(lau
 async def test_space_marks_two_and_a_third_replaces_the_older(launch: Launch) -> None:
     async with branched(launch) as running:
         await running.pilot.press("ctrl+n")
-        await running.until(lambda: len(running.screen.runs.kept) == 3 and running.screen.run is None)
+        await running.until(lambda: len(running.screen.runs.kept) == 3 and not running.screen.runs.is_busy)
         await running.pilot.press("f9", "b")
         await running.until(lambda: isinstance(running.app.screen, BranchesDialog))
         await running.pilot.press("home")
@@ -266,7 +266,7 @@ def test_the_branches(snap_compare: SnapCompare, app: NlpTui, size: tuple[int, i
         screen.prompt.cursor_blink = False
         await walk_a_branch(pilot)
         await pilot.press("ctrl+n")
-        await until(pilot, lambda: len(screen.runs.kept) == 3 and screen.runs.kept[2].ends and screen.run is None)
+        await until(pilot, lambda: len(screen.runs.kept) == 3 and screen.runs.kept[2].ends and not screen.runs.is_busy)
         await pilot.press("f9", "b")
         await until(pilot, lambda: isinstance(pilot.app.screen, BranchesDialog))
         await pilot.press("home", "space", "end", "up")

@@ -23,7 +23,7 @@ from tests.tui.conftest import Launch, Running
 from tests.tui.fake_engine import INFO, FakeEngine
 from tests.tui.main.test_candidates import entry
 from tui.conversations.dialog import ConversationsDialog
-from tui.main.runs import Departure
+from tui.transcript.kept_run import Departure
 from tui.transcript.turn import Turn
 
 
@@ -61,7 +61,7 @@ async def begin(running: Running, prompt: str) -> None:
 async def end(running: Running, text: str, reason: FinishReason = FinishReason.LENGTH) -> None:
     """End the run."""
     running.engine.finish(text, reason)
-    await running.until(lambda: running.screen.run is None)
+    await running.until(lambda: not running.screen.runs.is_busy)
     await running.until(lambda: all(worker.is_finished for worker in running.screen.workers))
 
 

@@ -21,7 +21,7 @@ from tui.conversations.restoring import Restored
 from tui.export.actions import export
 from tui.export.conversation_texts import conversation_json_lines, conversation_markdown
 from tui.export.export_dialog import ExportDialog
-from tui.main.runs import KeptRun
+from tui.transcript.kept_run import KeptRun
 
 
 def conversation() -> list[KeptRun]:

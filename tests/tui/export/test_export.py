@@ -26,8 +26,8 @@ from tui.export.actions import Thing, current_run, export, take
 from tui.export.clipboard import PROGRAMS, copy, programs_here
 from tui.export.export_dialog import ExportDialog, Format, write_file
 from tui.export.run_texts import json_lines, markdown, output_text, token_table
-from tui.main.runs import KeptRun
 from tui.palette import MainCommands
+from tui.transcript.kept_run import KeptRun
 from tui.transcript.turn import Turn
 from tui.widgets.dialogs import ChoiceDialog
 
@@ -63,7 +63,7 @@ async def ran(launch: Launch, size: tuple[int, int] = (120, 40)) -> AsyncIterato
         running.screen.prompt.focus()
         await running.pilot.press("enter")
         await running.until(lambda: running.screen.runs.kept and running.screen.runs.kept[0].ends)
-        await running.until(lambda: running.screen.run is None)
+        await running.until(lambda: not running.screen.runs.is_busy)
         yield running
 
 
@@ -405,7 +405,7 @@ def test_a_file_that_is_there_is_not_touched_and_a_link_stays_a_link(tmp_path: P
 async def test_the_run_under_the_x_ray_is_the_one_taken(launch: Launch) -> None:
     async with ran(launch) as running:
         await running.pilot.press("ctrl+r")
-        await running.until(lambda: len(running.screen.runs.kept) == 2 and running.screen.run is None)
+        await running.until(lambda: len(running.screen.runs.kept) == 2 and not running.screen.runs.is_busy)
         await running.pilot.press("f9", "left_square_bracket")
         await running.until(lambda: current_run(running.screen)[0] is running.screen.runs.kept[0])
         await running.pilot.press("escape")

@@ -12,7 +12,7 @@ from core.messages.records import Candidate, CandidateTable, CutRule
 from core.messages.sampling_params import SamplingParams
 from tests.tui.conftest import Launch, Running
 from tests.tui.fake_engine import FakeEngine
-from tui.main.sampler_line import KNOBS, knob_text, sampler_order
+from tui.widgets.sampler_line import KNOBS, knob_text, sampler_order
 
 VOCABULARY = 50257
 WORDS = ("[/b]", " there", "\n", " 한국", "\x1b[31m", "", " [bold]")

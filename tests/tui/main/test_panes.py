@@ -12,8 +12,8 @@ from core.messages.protocol import Compare, Load
 from core.messages.sampling_params import PRESETS
 from tests.tui.conftest import Launch, Running
 from tests.tui.fake_engine import FakeEngine, answer_comparison
+from tui.host import Target
 from tui.main.panes.tokens import Breakdown
-from tui.main.screen import Target
 from tui.widgets.dialogs import HelpDialog
 
 

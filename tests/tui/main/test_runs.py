@@ -78,7 +78,7 @@ async def test_escape_stops_the_run_and_keeps_what_was_written(launch: Launch) -
         running.engine.finish(" cat", FinishReason.CANCELLED)
         await running.until(lambda: "stopped by you" in painted(turns(running)[0]))
         assert turns(running)[0].text == "The cat"
-        assert running.screen.run is None
+        assert not running.screen.runs.is_busy
 
 
 async def test_ctrl_n_writes_on_in_the_same_turn_and_ctrl_r_runs_the_prompt_again(launch: Launch) -> None:
@@ -86,7 +86,7 @@ async def test_ctrl_n_writes_on_in_the_same_turn_and_ctrl_r_runs_the_prompt_agai
         await run_prompt(running, "The")
         running.engine.begin()
         running.engine.finish(" cat")
-        await running.until(lambda: running.screen.run is None)
+        await running.until(lambda: not running.screen.runs.is_busy)
         await running.pilot.press("ctrl+n")
         await running.until(lambda: len(running.engine.of(Generate)) == 2)
         assert running.engine.last_run()[0].prompt == "The cat"
@@ -94,7 +94,7 @@ async def test_ctrl_n_writes_on_in_the_same_turn_and_ctrl_r_runs_the_prompt_agai
         running.engine.write(" sat")
         running.engine.finish(" sat")
         await running.until(lambda: turns(running)[0].text == "The cat sat")
-        await running.until(lambda: running.screen.run is None)
+        await running.until(lambda: not running.screen.runs.is_busy)
         await running.pilot.press("ctrl+r")
         await running.until(lambda: len(running.engine.of(Generate)) == 3)
         assert running.engine.last_run()[0].prompt == "The"
@@ -209,7 +209,7 @@ async def test_a_changed_setting_acts_on_the_run_under_way_and_the_place_is_mark
         assert kept.params_at(0) == request.params
         assert kept.params_at(1) == asked.params
         running.engine.finish(" upon a")
-        await running.until(lambda: running.screen.run is None)
+        await running.until(lambda: not running.screen.runs.is_busy)
         assert "⟲ do_sample True → False" in painted(turns(running)[0])
         running.screen.sampling.use_preset("creative")
         await running.pilot.pause()

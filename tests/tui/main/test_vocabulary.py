@@ -15,10 +15,10 @@ from core.messages.records import Candidate, CandidateTable, CutRule
 from core.text.visible import one_glyph_each, token_label, visible, visible_alone
 from tests.core.text.test_visible import ANYTHING
 from tests.tui.vocabulary import HARD, TOKENIZERS, chunks, entries, painted, squeezed, texts
-from tui.main.candidate_columns import Columns
 from tui.main.panes.candidates import CandidateList
 from tui.transcript.turn import Turn
 from tui.widgets.bars import bar_rows, fit
+from tui.widgets.candidate_columns import Columns
 from tui.widgets.fields import Area, Field
 from tui.widgets.ribbon_view import RibbonToken, RibbonView
 from tui.widgets.token_view import TokenView, chip_label

@@ -18,7 +18,7 @@ from core.models.verifying import FileCheck
 from tests.core.gguf_files import GgufFile
 from tests.tui.conftest import Launch
 from tests.tui.models.opening import enter_name, go_to, note, open_models, put_into_cache, state
-from tui.main.screen import Target
+from tui.host import Target
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 

@@ -25,7 +25,7 @@ from tests.core.gguf_files import GgufFile
 from tests.tui.conftest import Launch, Running
 from tests.tui.fake_engine import FakeEngine, answer_comparison
 from tests.tui.models.opening import details, enter_name, first_cell, go_to, note, open_models, state
-from tui.main.screen import Target
+from tui.host import Target
 from tui.models import rows as model_rows
 from tui.models.rows import ModelRow
 from tui.models.screen import ModelsScreen
@@ -356,9 +356,9 @@ async def test_models_of_restored_runs_are_listed(launch: Launch, gpt2_folder: P
         await running.until(lambda: running.screen.status.state == "ready")
         running.screen.prompt.text = "Once"
         await running.pilot.press("f2", "escape", "enter")
-        await running.until(lambda: running.screen.run is not None)
+        await running.until(lambda: running.screen.runs.is_busy)
         running.engine.begin()
         running.engine.finish(" more", FinishReason.LENGTH)
-        await running.until(lambda: running.screen.run is None)
+        await running.until(lambda: not running.screen.runs.is_busy)
         screen = await open_models(running)
         assert str(gpt2_folder) in screen.table.models

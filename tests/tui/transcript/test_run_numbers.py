@@ -92,7 +92,7 @@ async def looking(running: Running, ids: tuple[int, ...]) -> str:
     told = replace(STATS, new_tokens=len(ids))
     reply.put(SequenceDone(request.id, 0, FinishReason.LENGTH, "".join(f" t{id_}" for id_ in ids), ids, told))
     reply.put(Done(request.id))
-    await running.until(lambda: running.screen.runs.kept and running.screen.run is None)
+    await running.until(lambda: running.screen.runs.kept and not running.screen.runs.is_busy)
     await running.pilot.press("f9")
     await running.until(lambda: running.screen.ribbon.view.tokens)
     return str(running.screen.ribbon.query_one("#ribbon-numbers", Static).content)

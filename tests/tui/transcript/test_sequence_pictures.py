@@ -71,7 +71,7 @@ async def use(pilot: Pilot[None]) -> None:
     screen.prompt.text = "Once upon a time"
     await until(pilot, lambda: screen.tokens.generator_view.pieces and screen.tokens.wordpiece_view.pieces)
     await pilot.press("enter")
-    await until(pilot, lambda: screen.runs.kept and len(screen.runs.kept[0].ends) == 5 and screen.run is None)
+    await until(pilot, lambda: screen.runs.kept and len(screen.runs.kept[0].ends) == 5 and not screen.runs.is_busy)
     await pilot.pause()
 
 

@@ -13,7 +13,8 @@ from core.messages.protocol import BeamsAdvanced, Done, Generate, Retuned, Seque
 from core.messages.records import Beam, FinishReason
 from tests.tui.conftest import Launch, Running
 from tests.tui.fake_engine import params_of, stats, step
-from tui.transcript.sequence_columns import MIN_COLUMN_CELLS, LiveText, Tally, heading
+from tui.transcript.sequence_columns import MIN_COLUMN_CELLS, LiveText, heading
+from tui.transcript.tally import Tally
 from tui.transcript.turn import Turn
 
 
@@ -75,7 +76,7 @@ async def test_several_sequences_stream_side_by_side_from_one_prompt(launch: Lau
         assert left.region.y == right.region.y
         assert left.region.right <= right.region.x
         end(running, (" cat 득", FinishReason.EOS), (" [b]\x1b dog", FinishReason.LENGTH))
-        await running.until(lambda: running.screen.run is None)
+        await running.until(lambda: not running.screen.runs.is_busy)
         assert columns(running)[0].endswith(" cat 득\n■ ended by eos")
         assert columns(running)[1].endswith(" [b]␛ dog\n■ ended by length")
         assert note(running).startswith("2 sequences · 4 tokens · seed ")
@@ -143,7 +144,7 @@ async def test_ctrl_n_writes_on_after_the_first_and_one_sequence_has_no_columns(
         assert columns(running) == []
         assert turn_of(running).region.height >= 2
         running.engine.finish(" sat")
-        await running.until(lambda: running.screen.run is None)
+        await running.until(lambda: not running.screen.runs.is_busy)
         await running.pilot.press("ctrl+n")
         running.engine.begin()
         running.engine.finish(" on")
@@ -162,7 +163,7 @@ async def test_changed_settings_are_marked_in_each_column_and_in_what_they_share
         await running.until(lambda: columns(running)[1].endswith("\n dog⟲ ran"))
         assert columns(running)[0].endswith("\n cat⟲ sat")
         end(running, (" cat sat", FinishReason.LENGTH), (" dog ran", FinishReason.LENGTH))
-        await running.until(lambda: running.screen.run is None)
+        await running.until(lambda: not running.screen.runs.is_busy)
         await running.pilot.press("ctrl+n")
         await running.until(lambda: len(running.engine.of(Generate)) == 2)
         running.engine.begin()
@@ -187,7 +188,7 @@ async def test_a_beam_search_shows_its_best_beams_with_their_scores(launch: Laun
         for sequence, text in ((0, " a"), (0, " b"), (1, " c"), (1, " d")):
             write(running, sequence, text, -1.125)
         end(running, (" a b", FinishReason.EOS), (" c d", FinishReason.EOS))
-        await running.until(lambda: running.screen.run is None)
+        await running.until(lambda: not running.screen.runs.is_busy)
         assert columns(running)[1] == "#2 · log p −2.2 · 2 tokens\n c d\n■ ended by eos"
 
 
@@ -198,7 +199,7 @@ async def test_a_restored_conversation_shows_them_the_same_way(launch: Launch) -
             write(running, sequence, text, -1.5 - sequence)
         reasons = (FinishReason.EOS, FinishReason.LENGTH, FinishReason.STOP_STRING)
         end(running, *zip((" cat", " [/b]", " 한"), reasons, strict=True))
-        await running.until(lambda: running.screen.run is None)
+        await running.until(lambda: not running.screen.runs.is_busy)
         before, told = columns(running), note(running)
         assert before[2] == "#3 · log p −3.5 · 1 token\n 한\n■ ended by stop_string"
     async with launch() as running:
@@ -217,7 +218,7 @@ async def test_a_sequence_that_goes_in_circles_says_so_in_its_column(launch: Lau
                 record = replace(step(" a", sequence), index=index, id=id_)
                 reply.put(TokenGenerated(reply.request_id, record))
         end(running, (" a" * 20, FinishReason.LENGTH), (" a" * 20, FinishReason.LENGTH))
-        await running.until(lambda: running.screen.run is None)
+        await running.until(lambda: not running.screen.runs.is_busy)
         assert columns(running)[0].endswith("■ ended by length · ⟳ in circles")
         assert columns(running)[1].endswith("■ ended by length")
         assert "⟳ goes in circles, F9 says what helps" in note(running)
@@ -227,7 +228,7 @@ async def test_copying_takes_every_continuation(launch: Launch) -> None:
     async with launch() as running:
         await begin(running, "The", 2)
         end(running, (" cat", FinishReason.EOS), (" dog", FinishReason.EOS))
-        await running.until(lambda: running.screen.run is None)
+        await running.until(lambda: not running.screen.runs.is_busy)
         await running.pilot.press("f2", "y")
         await running.until(lambda: running.app.clipboard == " cat\n\n dog")
 

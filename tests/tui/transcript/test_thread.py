@@ -17,9 +17,9 @@ from tests.core.gguf_files import GgufFile
 from tests.tui.conftest import Launch, Running
 from tests.tui.fake_engine import INFO, FakeEngine
 from tests.tui.main.test_candidates import entry
+from tui.host import Target
 from tui.main.panes.tokens import Breakdown
-from tui.main.runs import Departure
-from tui.main.screen import Target
+from tui.transcript.kept_run import Departure
 from tui.transcript.turn import Turn
 
 PARIS = Exchange("Capital of France?", "It is Paris.")
@@ -59,7 +59,7 @@ async def answer(running: Running, text: str, runs: int) -> None:
     running.engine.begin()
     running.engine.write(text)
     running.engine.finish(text, FinishReason.EOS)
-    await running.until(lambda: running.screen.run is None)
+    await running.until(lambda: not running.screen.runs.is_busy)
 
 
 async def say(running: Running, exchange: Exchange) -> None:

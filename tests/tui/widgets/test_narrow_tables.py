@@ -14,9 +14,9 @@ from core.messages.sampling_params import SamplingParams
 from tests.tui.conftest import Launch, Running
 from tests.tui.main.test_candidates import looking as looking_at_candidates
 from tests.tui.main.test_xray import looking, told
-from tui.main.candidate_columns import Columns
 from tui.main.panes.candidates import CandidatesPane
 from tui.widgets.bars import change_bar
+from tui.widgets.candidate_columns import Columns
 from tui.widgets.ribbon_view import RibbonToken, RibbonView
 
 

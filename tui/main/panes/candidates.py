@@ -23,9 +23,9 @@ from textual.widgets import Input, Static
 from core.messages.records import Candidate, CandidateTable
 from core.messages.sampling_params import SamplingParams
 from core.text.visible import visible
-from tui.main.candidate_columns import Columns
-from tui.main.sampler_line import KNOBS, knob_text, sampler_order
+from tui.widgets.candidate_columns import Columns
 from tui.widgets.fields import Field
+from tui.widgets.sampler_line import KNOBS, knob_text, sampler_order
 
 WINDOW = 100
 """How many rows are asked for at once."""
