@@ -22,8 +22,26 @@ from core.text.tokenization import TextTokenizer
 from tests import builders
 from tests.builders import Builder, EncoderBuilder
 
+HERE = Path(__file__).parent
+
 settings.register_profile("suite", max_examples=60, deadline=None, derandomize=True, database=None)
 settings.load_profile("suite")
+
+
+STARTS_THE_APP = {"launch", "snap_compare", "snap_pane"}
+"""The fixtures by which a test starts the interface."""
+
+STARTS_PROCESSES = ("cli", "hub", "training", "core/backends/test_process.py", "test_imports.py", "tui/test_kills.py")
+"""The folders and files, below this one, whose tests start processes."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what the first tier does without."""
+    for item in items:
+        if STARTS_THE_APP & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.app)
+        if item.path.relative_to(HERE).as_posix().startswith(STARTS_PROCESSES):
+            item.add_marker(pytest.mark.process)
 
 
 @pytest.fixture(scope="session", autouse=True)
