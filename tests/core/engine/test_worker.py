@@ -22,7 +22,7 @@ def run_python(code: str) -> subprocess.CompletedProcess[bytes]:
 def test_what_the_worker_prints_goes_to_stderr_and_only_events_to_stdout() -> None:
     code = (
         "import os\n"
-        "from core import worker\n"
+        "from core.engine import worker\n"
         "emit = worker._protocol_output()\n"
         "print('printed', flush=True)\n"
         "os.system('echo from a child')\n"
