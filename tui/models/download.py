@@ -6,21 +6,15 @@ Invariant: the process that downloads ends with the worker that reads it, howeve
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from core.errors import EngineError
 from core.models.hub.download import Download, DownloadEvent, Transferring
 from core.models.hub.records import DownloadPlan, Fetched, Paused, Verifying
 from core.models.hub.refusals import size_text
-from tui.models.plan_dialog import PlanDialog
-from tui.models.texts import plan_lines
+from tui.host import Task
+from tui.models.board import Board
 from tui.models.transfer_text import share_of, transfer_text
 from tui.widgets.bars import bar
-
-if TYPE_CHECKING:
-    from textual.worker import Worker
-
-    from tui.models.screen import ModelsScreen
 
 BAR_CELLS = 20
 
@@ -28,16 +22,16 @@ BAR_CELLS = 20
 class ModelDownload:
     """Brings a model from the hub."""
 
-    def __init__(self, screen: ModelsScreen, *, forbid_network: bool) -> None:
+    def __init__(self, board: Board, *, forbid_network: bool) -> None:
         """Prepare; nothing happens yet.
 
         Args:
-            screen: which shows how it goes.
+            board: which shows how it goes.
             forbid_network: refuse to open a connection.
         """
-        self._screen = screen
+        self._board = board
         self._forbid_network = forbid_network
-        self._worker: Worker[None] | None = None
+        self._task: Task | None = None
         self._download: Download | None = None
         self._is_transferring = False
         self._stopped = False
@@ -54,22 +48,22 @@ class ModelDownload:
     def begin(self, name: str) -> None:
         """Ask the hub for a model, then the user; the rest follows."""
         if self.name:
-            self._screen.say(f"one at a time: {self.name} is on its way; Esc stops it", failed=True)
+            self._board.say(f"one at a time: {self.name} is on its way; Esc stops it", failed=True)
             return
         self.name, self._is_transferring, self._stopped = name, False, False
-        self._screen.say("")
+        self._board.say("")
         self._show("asking the hub…")
-        self._worker = self._screen.run_worker(self._run(name), group="download", exit_on_error=False)
+        self._task = self._board.work(self._run(name), "download")
 
     def stop(self) -> bool:
         """End it and keep what has come; False when there is nothing to end."""
-        if not self.name or self._worker is None:
+        if not self.name or self._task is None:
             return False
         name, kept = self.name, self._is_transferring
         self._stopped = True
-        self._worker.cancel()
+        self._task.cancel()
         resumes = f"what has come of {name} is kept, and its name typed again goes on from there"
-        self._screen.say(f"stopped; {resumes}" if kept else "stopped; nothing was downloaded")
+        self._board.say(f"stopped; {resumes}" if kept else "stopped; nothing was downloaded")
         return True
 
     async def _run(self, name: str) -> None:
@@ -77,21 +71,21 @@ class ModelDownload:
         try:
             plan = await download.plan(self._take)
             if plan.missing_bytes and not await self._agreed(plan):
-                self._screen.say(f"{plan.name}: nothing was downloaded")
+                self._board.say(f"{plan.name}: nothing was downloaded")
                 return
             self._is_transferring = True
             async for event in download.events():
                 self._take(event)
-            self._screen.download_ended(name, f"{plan.name} is here; every file has the hub's hash. Enter uses it")
+            self._board.download_ended(name, f"{plan.name} is here; every file has the hub's hash. Enter uses it")
         except EngineError as error:
             if not self._stopped:
-                self._screen.download_ended("", str(error), failed=True)
+                self._board.download_ended("", str(error), failed=True)
         finally:
             self.name = ""
             try:
                 await download.close()
             finally:
-                self._screen.show_download("", "")
+                self._board.show_download("", "")
 
     async def _agreed(self, plan: DownloadPlan) -> bool:
         """Ask, but only someone who looks at the Models screen."""
@@ -99,9 +93,7 @@ class ModelDownload:
             self._show(f"{size_text(plan.missing_bytes)}, F8 to agree")
             await self.looked_at.wait()
         self._show("planned")
-        dialog = PlanDialog(plan_lines(plan, self._screen.room), size_text(plan.missing_bytes))
-        agreed: bool = await self._screen.app.push_screen_wait(dialog)
-        return agreed
+        return await self._board.agree(plan)
 
     def _take(self, event: DownloadEvent) -> None:
         """Show how far it is."""
@@ -120,4 +112,4 @@ class ModelDownload:
 
     def _show(self, short: str, detail: str = "") -> None:
         """Say it in a few words for the status line, and in one line for the Models screen."""
-        self._screen.show_download(f"{self.name} {short}", f"{self.name}  {detail or short} · Esc stops it")
+        self._board.show_download(f"{self.name} {short}", f"{self.name}  {detail or short} · Esc stops it")

@@ -6,9 +6,10 @@ It asks nothing of the engine itself: it changes what the main screen uses, and 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Coroutine
+from typing import Any, ClassVar
 
-from textual import events, on, work
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
@@ -16,23 +17,25 @@ from textual.content import Content
 from textual.getters import query_one
 from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
+from textual.worker import Worker
 
 from core.errors import EngineError
+from core.models.hub.records import DownloadPlan
+from core.models.hub.refusals import size_text
 from core.models.registry import Source, resolve
 from core.text.visible import visible
 from tui.keys import KEYS_HELP
+from tui.main.screen import MainScreen
 from tui.models.care import ModelCare
 from tui.models.choice import ModelChoice, folder_of
 from tui.models.download import ModelDownload
 from tui.models.listing import COMPARES, UNUSABLE, WRITES, ModelsTable
+from tui.models.plan_dialog import PlanDialog
 from tui.models.rows import known_models, read_some
 from tui.models.settings import ModelSettings
-from tui.models.texts import Room, detail_text
+from tui.models.texts import detail_text, plan_lines
 from tui.widgets.dialogs import HelpDialog
 from tui.widgets.fields import Field
-
-if TYPE_CHECKING:
-    from tui.main.screen import MainScreen
 
 NARROW_COLUMNS = 100
 
@@ -100,7 +103,7 @@ float32, two in float16 and bfloat16, one in int8, so the number of parameters t
         """Folders and files that were typed here."""
         self.download = ModelDownload(self, forbid_network=forbid_network)
         self._care = ModelCare(self)
-        self._choice = ModelChoice(self, main)
+        self._choice = ModelChoice(self, main, main.similarity, main.runs)
         self._has_ended = False
 
     def compose(self) -> ComposeResult:
@@ -151,10 +154,14 @@ float32, two in float16 and bfloat16, one in int8, so the number of parameters t
 
     # -- what others show here ----------------------------------------------------------------------------------------
 
-    @property
-    def room(self) -> Room:
-        """What weights may take now."""
-        return self._choice.room
+    def work(self, work: Coroutine[Any, Any, None], group: str) -> Worker[None]:
+        """Do something in the background, beside what was begun in the same group."""
+        return self.run_worker(work, group=group, exit_on_error=False)
+
+    async def agree(self, plan: DownloadPlan) -> bool:
+        """Ask whether a download shall begin."""
+        dialog = PlanDialog(plan_lines(plan, self._choice.room), size_text(plan.missing_bytes))
+        return await self.app.push_screen_wait(dialog)
 
     def say(self, text: str, *, failed: bool = False) -> None:
         """Say what was done, or what to do."""
@@ -186,13 +193,12 @@ float32, two in float16 and bfloat16, one in int8, so the number of parameters t
         if name:
             self.read(then=name)
 
-    @work(exclusive=True, group="read", exit_on_error=False)
-    async def read(self, then: str = "") -> None:
-        """List every model, then find out about each; all of it in threads.
+    def read(self, then: str = "") -> None:
+        """List every model, then go to the one that is named."""
+        self.run_worker(self._read(then), exclusive=True, group="read", exit_on_error=False)
 
-        Args:
-            then: the model to go to.
-        """
+    async def _read(self, then: str) -> None:
+        """List every model, then find out about each; all of it in threads."""
         try:
             rows = await asyncio.to_thread(known_models, (*self._choice.opened(), *self._typed))
         except EngineError as error:
@@ -237,7 +243,7 @@ float32, two in float16 and bfloat16, one in int8, so the number of parameters t
     def action_verify(self) -> None:
         """Verify the model under the cursor."""
         if (row := self.table.under_cursor) is not None:
-            self.run_worker(self._care.verify(row), group="verify", exit_on_error=False)
+            self.work(self._care.verify(row), "verify")
 
     def action_delete(self) -> None:
         """Delete the model under the cursor."""
@@ -245,12 +251,11 @@ float32, two in float16 and bfloat16, one in int8, so the number of parameters t
         if row is not None and row.name == self.download.name:
             self.say(f"{row.name} is on its way; Esc stops that", failed=True)
         elif row is not None:
-            work_to_do = self._care.delete(row, self._choice.use_of(row))
-            self.run_worker(work_to_do, group="care", exit_on_error=False)
+            self.work(self._care.delete(row, self._choice.use_of(row)), "care")
 
     def action_undo(self) -> None:
         """Bring back what was deleted last."""
-        self.run_worker(self._care.undo(), group="care", exit_on_error=False)
+        self.work(self._care.undo(), "care")
 
     # -- messages -----------------------------------------------------------------------------------------------------
 
@@ -336,5 +341,5 @@ float32, two in float16 and bfloat16, one in int8, so the number of parameters t
         row = self.table.under_cursor
         box = self.query_one("#models-details-box", VerticalScroll)
         box.border_title = Content(visible(row.name)) if row is not None else ""
-        text = detail_text(row, self.room, self._choice.precision) if row is not None else Content("")
+        text = detail_text(row, self._choice.room, self._choice.precision) if row is not None else Content("")
         self.query_one("#models-details", Static).update(text)
