@@ -1,0 +1,62 @@
+"""The house as a whole: nothing imports in a circle, no room is overfull, every room says what lives there."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[1]
+
+MODULES = {
+    ".".join(path.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__"): path
+    for package in ("core", "tui")
+    for path in sorted((REPOSITORY / package).rglob("*.py"))
+}
+"""The files of both packages by their dotted names."""
+
+MOST_MODULES = 15
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The modules of ours that a file imports anywhere in it, for the type checker too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Import(names):
+                yield from (alias.name for alias in names if alias.name in MODULES)
+            case ast.ImportFrom(module=str(module), names=names):
+                for alias in names:
+                    name = f"{module}.{alias.name}"
+                    if name in MODULES or module in MODULES:
+                        yield name if name in MODULES else module
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph = {name: set(imported(path)) - {name} for name, path in MODULES.items()}
+    assert sum(map(len, graph.values())) > 1000, "the imports were not found"
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        raise AssertionError(f"a circle: {' → '.join(error.args[1])}") from None
+
+
+def test_no_room_holds_more_than_a_reader_can_take_in() -> None:
+    rooms = {path.parent for path in MODULES.values()}
+    counts = {str(room.relative_to(REPOSITORY)): len([*room.glob("*.py")]) - 1 for room in rooms}
+    assert {room: count for room, count in counts.items() if count > MOST_MODULES} == {}
+
+
+def test_every_room_says_what_lives_there_and_nothing_else() -> None:
+    for room in {path.parent for path in MODULES.values()}:
+        body = ast.parse((room / "__init__.py").read_text(encoding="utf-8")).body
+        assert [type(node) for node in body] == [ast.Expr], room
+        assert ast.get_docstring(ast.Module(body, [])), room
+
+
+def test_no_pane_of_the_lab_knows_a_backend_or_a_request() -> None:
+    panes = {name: path for name, path in MODULES.items() if name.startswith("tui.lab.") and name.endswith("pane")}
+    assert len(panes) > MOST_MODULES
+    for name, path in panes.items():
+        known = [one for one in imported(path) if one.startswith(("core.backends", "core.messages.protocol"))]
+        assert not known, name
