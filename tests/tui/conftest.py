@@ -16,9 +16,11 @@ from tokenizers import Tokenizer
 from core.locations import conversations_folder
 from core.text.tokenization import TextTokenizer
 from tests.tui.fake_engine import FakeEngine
+from tests.tui.fake_host import Sitting
 from tests.tui.pictures import SnapCompare, camera
 from tui.app import NlpTui
 from tui.main.screen import MainScreen
+from tui.transcript import turn
 
 
 @dataclass
@@ -66,6 +68,14 @@ def conversations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def snap_compare(snapshot: SnapshotAssertion, request: pytest.FixtureRequest) -> SnapCompare:
     """Compares pictures in both themes with those on record."""
     return camera(snapshot, request.node).compare
+
+
+@pytest.fixture
+def sit_down(monkeypatch: pytest.MonkeyPatch) -> type[Sitting]:
+    """A main screen's hands without an app: their turns are painted at once, and shown where a pane has them."""
+    monkeypatch.setattr(turn, "REPAINT_S", 0.0)
+    monkeypatch.setattr(turn.Turn, "is_attached", property(lambda one: one.parent is not None))
+    return Sitting
 
 
 Launch = Callable[..., AbstractAsyncContextManager[Running]]

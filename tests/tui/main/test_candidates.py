@@ -75,13 +75,6 @@ async def test_f7_shows_the_table_of_the_prompt_with_reasons(launch: Launch) -> 
         assert not running.screen.candidates.display
 
 
-async def test_the_table_follows_typing_after_a_pause(launch: Launch) -> None:
-    async with looking(launch) as running:
-        running.screen.prompt.focus()
-        running.screen.prompt.text = "Once upon a"
-        await running.until(lambda: asked(running)[-1].prompt == "Once upon a")
-
-
 async def test_a_knob_re_ranks_the_same_table_and_leaves_a_ghost(launch: Launch) -> None:
     async with looking(launch) as running:
         before = shown(running)[0]

@@ -1,14 +1,17 @@
-"""Running prompts from the keyboard: streaming, stopping, continuing, failing."""
+"""Running prompts: streaming, stopping, continuing, failing. What needs a screen is pressed on one."""
 
 from __future__ import annotations
 
-from core.errors import EngineStoppedError, PromptTooLongError
-from core.messages.protocol import Cancel, Generate, Load, Retune, Retuned
-from core.messages.records import FinishReason
+from core.errors import EngineError, EngineStoppedError, PromptTooLongError
+from core.messages.protocol import BeamsAdvanced, Cancel, Generate, Load, Progress, Retune, Retuned
+from core.messages.records import Beam, FinishReason
+from core.messages.sampling_params import PRESETS, SamplingParams
 from tests.tui.conftest import Launch, Running
-from tests.tui.fake_engine import FakeEngine
+from tests.tui.fake_host import Sitting, settle
 from tui.transcript.turn import Turn
 from tui.widgets.dialogs import ChoiceDialog
+
+TOO_LONG = PromptTooLongError("the prompt has 600 tokens, starter/gpt2 has 512 positions", "shorten it")
 
 
 def turns(running: Running) -> list[Turn]:
@@ -19,10 +22,157 @@ def painted(turn: Turn) -> str:
     return str(turn.content)
 
 
+def runs_of(sitting: Sitting) -> list[Generate]:
+    return [request for request in sitting.engine.requests if isinstance(request, Generate)]
+
+
 async def run_prompt(running: Running, text: str) -> None:
     running.screen.prompt.text = text
     await running.pilot.press("enter")
     await running.until(lambda: running.engine.of(Generate))
+
+
+async def test_two_requests_in_one_burst_begin_one_run(sit_down: type[Sitting]) -> None:
+    sitting = sit_down()
+    sitting.runs.start("One")
+    sitting.runs.start("Two")
+    assert sitting.runs.is_busy
+    await settle()
+    assert [request.prompt for request in runs_of(sitting)] == ["One"]
+    assert [turn.prompt for turn in sitting.transcript.turns] == ["One"]
+    assert sitting.host.told == ["Still writing; Esc stops it."]
+
+
+async def test_ctrl_n_writes_on_in_the_same_turn_and_ctrl_r_runs_the_prompt_again(sit_down: type[Sitting]) -> None:
+    sitting = sit_down()
+    sitting.runs.go_on()
+    sitting.runs.again()
+    assert not sitting.runs.is_busy  # there is nothing yet
+    await sitting.run("The", " cat")
+    sitting.runs.go_on()
+    await settle()
+    assert sitting.engine.last_run()[0].prompt == "The cat"
+    sitting.engine.begin()
+    sitting.engine.write(" sat")
+    await sitting.end(" sat")
+    assert sitting.transcript.turns[0].text == "The cat sat"
+    sitting.runs.again()
+    await settle()
+    assert sitting.engine.last_run()[0].prompt == "The"
+    assert len(sitting.transcript.turns) == 2
+
+
+async def test_a_second_run_is_refused_while_one_is_writing(sit_down: type[Sitting]) -> None:
+    sitting = sit_down()
+    await sitting.begin("The", " cat")
+    sitting.runs.start("The")
+    sitting.runs.again()
+    sitting.runs.go_on()
+    await settle()
+    assert len(runs_of(sitting)) == 1
+    assert sitting.host.told == ["Still writing; Esc stops it."] * 3
+    await sitting.end(" cat")
+    assert not sitting.runs.is_busy
+
+
+async def test_a_run_asked_for_while_the_model_loads_waits_and_can_be_cancelled(sit_down: type[Sitting]) -> None:
+    sitting = sit_down()
+    sitting.host.model = None
+    assert not sitting.runs.stop()
+    await sitting.ask("The")
+    assert "waiting" in sitting.transcript.text
+    _, reply = sitting.engine.last_run()
+    reply.put(Progress(reply.request_id, "weights", 0.5))
+    await settle()
+    assert sitting.host.states == ["loading 50% weights"]
+    assert sitting.runs.stop()
+    assert sitting.engine.of(Cancel)
+    await sitting.host.done("generate")
+    assert "stopped before it began" in sitting.transcript.text
+    assert sitting.host.states[-1] == "loading"
+
+
+async def test_a_run_that_fails_keeps_its_text_and_says_why(sit_down: type[Sitting]) -> None:
+    sitting = sit_down()
+    for error, recoveries in (
+        (EngineError("out of memory", "close something"), 0),
+        (EngineStoppedError("killed"), 1),
+    ):
+        await sitting.begin("The", " cat")
+        sitting.engine.fail(error)
+        await sitting.host.done("generate")
+        assert sitting.transcript.turns[-1].text == "The cat"
+        assert error.message in str(sitting.transcript.turns[-1].content)
+        assert sitting.host.errors[-1].message == error.message
+        assert sitting.host.recoveries == recoveries
+        assert not sitting.runs.is_busy
+
+
+async def test_a_prompt_that_is_too_long_offers_to_use_its_end(sit_down: type[Sitting]) -> None:
+    sitting = sit_down()
+    await sitting.ask("long")
+    sitting.engine.fail(TOO_LONG)
+    await settle()
+    assert sitting.host.questions == [f"{TOO_LONG.message}. The model can read the end of it."]
+    assert [request.truncate for request in runs_of(sitting)] == [False, True]
+    sitting.engine.begin()
+    await sitting.end(" text")
+    assert sitting.transcript.turns[0].text == "long text"
+    assert len(sitting.transcript.turns) == 1
+
+
+async def test_a_changed_setting_acts_on_the_run_under_way_and_the_place_is_marked(sit_down: type[Sitting]) -> None:
+    sitting, greedy = sit_down(), PRESETS["greedy"]
+    sitting.runs.retune(greedy)
+    await sitting.begin("Once", " upon")
+    request, reply = sitting.engine.last_run()
+    sitting.runs.retune(greedy)
+    (asked,) = sitting.engine.of(Retune)
+    assert isinstance(asked, Retune)
+    assert (asked.target, asked.params.do_sample) == (request.id, False)
+    assert request.trace  # every run of the app is a record that says which weights wrote it
+    reply.put(Retuned(request.id, 1, asked.params))
+    sitting.engine.write(" a")
+    await settle()
+    assert "Once upon⟲ a" in sitting.transcript.text
+    (kept,) = sitting.runs.kept
+    assert kept.params_at(0) == request.params
+    assert kept.params_at(1) == asked.params
+    await sitting.end(" upon a")
+    assert "⟲ do_sample True → False" in sitting.transcript.text
+    sitting.runs.retune(PRESETS["creative"])
+    assert len(sitting.engine.of(Retune)) == 1
+
+
+async def test_a_fixed_seed_is_used_again_and_none_is_a_new_one_each_time(sit_down: type[Sitting]) -> None:
+    sitting = sit_down()
+    for seed in (None, None, 7, 7):
+        sitting.sampling.fixed_seed = seed
+        await sitting.run("The", " cat")
+    first, second, *fixed = (request.params.seed for request in runs_of(sitting))
+    assert first != second
+    assert fixed == [7, 7]
+
+
+async def test_a_beam_search_shows_its_best_beams_and_its_speed(sit_down: type[Sitting]) -> None:
+    sitting = sit_down()
+    sitting.runs.start("The", params=SamplingParams(num_beams=2, num_return_sequences=2))
+    await settle()
+    reply = sitting.engine.begin()
+    beams = (Beam(-1.25, 0, 5, " cat"), Beam(-2.0, 0, 6, " dog"))
+    reply.put(BeamsAdvanced(reply.request_id, 0, beams))
+    await settle()
+    assert sitting.transcript.turns[0].outputs == [" cat", " dog"]
+    for sequence, text in enumerate((" cat", " dog")):
+        sitting.engine.write(text, sequence)
+    await settle()
+    assert sitting.host.states[:2] == ["generating", "0 tok/s"]
+    await sitting.end(" cat", sequences=2)
+    assert sitting.host.stats is not None
+    assert sitting.transcript.turns[0].outputs == [" cat", " cat"]
+
+
+# -- with keys ---------------------------------------------------------------------------------------------------------
 
 
 async def test_enter_runs_the_typed_prompt_and_streams_the_text_as_it_comes(launch: Launch) -> None:
@@ -81,44 +231,6 @@ async def test_escape_stops_the_run_and_keeps_what_was_written(launch: Launch) -
         assert not running.screen.runs.is_busy
 
 
-async def test_ctrl_n_writes_on_in_the_same_turn_and_ctrl_r_runs_the_prompt_again(launch: Launch) -> None:
-    async with launch() as running:
-        await run_prompt(running, "The")
-        running.engine.begin()
-        running.engine.finish(" cat")
-        await running.until(lambda: not running.screen.runs.is_busy)
-        await running.pilot.press("ctrl+n")
-        await running.until(lambda: len(running.engine.of(Generate)) == 2)
-        assert running.engine.last_run()[0].prompt == "The cat"
-        running.engine.begin()
-        running.engine.write(" sat")
-        running.engine.finish(" sat")
-        await running.until(lambda: turns(running)[0].text == "The cat sat")
-        await running.until(lambda: not running.screen.runs.is_busy)
-        await running.pilot.press("ctrl+r")
-        await running.until(lambda: len(running.engine.of(Generate)) == 3)
-        assert running.engine.last_run()[0].prompt == "The"
-        assert len(turns(running)) == 2
-
-
-async def test_a_second_run_is_refused_while_one_is_writing(launch: Launch) -> None:
-    async with launch() as running:
-        await run_prompt(running, "The")
-        running.engine.begin()
-        await running.until(lambda: running.screen.status.state == "generating")
-        await running.pilot.press("enter")
-        await running.pilot.pause()
-        assert len(running.engine.of(Generate)) == 1
-
-
-async def test_a_run_asked_for_while_the_model_loads_waits_and_can_be_cancelled(launch: Launch) -> None:
-    async with launch(engine=FakeEngine(loads=False), ready=False) as running:
-        await run_prompt(running, "The")
-        assert "waiting" in painted(turns(running)[0])
-        await running.pilot.press("escape")
-        await running.until(lambda: "stopped before it began" in painted(turns(running)[0]))
-
-
 async def test_a_dead_engine_is_one_line_the_text_stays_and_the_model_is_loaded_again(launch: Launch) -> None:
     async with launch() as running:
         await run_prompt(running, "The")
@@ -133,35 +245,10 @@ async def test_a_dead_engine_is_one_line_the_text_stays_and_the_model_is_loaded_
         await running.until(lambda: running.screen.status.state == "ready")
 
 
-async def test_an_engine_that_cannot_start_is_not_started_for_ever(launch: Launch) -> None:
-    engine = FakeEngine()
-    engine.load_error = EngineStoppedError("the engine stopped with exit status 1")
-    async with launch(engine=engine, ready=False) as running:
-        await running.until(lambda: running.screen.status.failed and len(engine.of(Load)) == 4)
-        await running.pilot.pause()
-        assert len(engine.of(Load)) == 4
-        assert "exit status 1" in running.screen.status.state
-
-
-async def test_a_prompt_that_is_too_long_offers_to_use_its_end(launch: Launch) -> None:
-    async with launch() as running:
-        await run_prompt(running, "long")
-        running.engine.fail(
-            PromptTooLongError("the prompt has 600 tokens, starter/gpt2 has 512 positions", "shorten it")
-        )
-        await running.until(lambda: isinstance(running.app.screen, ChoiceDialog))
-        await running.pilot.press("enter")
-        await running.until(lambda: len(running.engine.of(Generate)) == 2)
-        assert running.engine.last_run()[0].truncate
-        assert len(turns(running)) == 1
-
-
 async def test_a_prompt_that_is_too_long_can_go_back_to_the_prompt(launch: Launch) -> None:
     async with launch() as running:
         await run_prompt(running, "long")
-        running.engine.fail(
-            PromptTooLongError("the prompt has 600 tokens, starter/gpt2 has 512 positions", "shorten it")
-        )
+        running.engine.fail(TOO_LONG)
         await running.until(lambda: isinstance(running.app.screen, ChoiceDialog))
         await running.pilot.press("escape")
         await running.until(lambda: running.app.screen is running.screen)
@@ -187,30 +274,3 @@ async def test_quitting_closes_the_engine(launch: Launch) -> None:
         await running.pilot.press("ctrl+q")
         await running.until(lambda: running.app._exit)
     assert running.engine.closed
-
-
-async def test_a_changed_setting_acts_on_the_run_under_way_and_the_place_is_marked(launch: Launch) -> None:
-    async with launch() as running:
-        await run_prompt(running, "Once")
-        request, reply = running.engine.last_run()
-        running.engine.begin()
-        running.engine.write(" upon")
-        await running.until(lambda: "Once upon" in painted(turns(running)[0]))
-        running.screen.sampling.use_preset("greedy")
-        await running.until(lambda: running.engine.of(Retune))
-        (asked,) = running.engine.of(Retune)
-        assert isinstance(asked, Retune)
-        assert (asked.target, asked.params.do_sample) == (request.id, False)
-        assert request.trace  # every run of the app is a record that says which weights wrote it
-        reply.put(Retuned(request.id, 1, asked.params))
-        running.engine.write(" a")
-        await running.until(lambda: "Once upon⟲ a" in painted(turns(running)[0]))
-        (kept,) = running.screen.runs.kept
-        assert kept.params_at(0) == request.params
-        assert kept.params_at(1) == asked.params
-        running.engine.finish(" upon a")
-        await running.until(lambda: not running.screen.runs.is_busy)
-        assert "⟲ do_sample True → False" in painted(turns(running)[0])
-        running.screen.sampling.use_preset("creative")
-        await running.pilot.pause()
-        assert len(running.engine.of(Retune)) == 1
