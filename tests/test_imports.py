@@ -13,11 +13,15 @@ from collections.abc import Sequence
 import pytest
 
 from core import errors
+from core.lab.catalogue import TOPICS
 from tui.commands.catalogue import COMMANDS
+from tui.lab.catalogue import LABS
 from tui.lab.command_catalogue import COMMANDS as LAB_COMMANDS
 
 HEAVY = ("torch", "transformers", "safetensors", "numpy")
 
+TOPIC_MODULES = tuple(f"core.lab.{topic}" for topic in TOPICS)
+PANE_MODULES = tuple(lab.pane.partition(":")[0] for lab in LABS)
 COMMAND_MODULES = tuple(command.module for command in (*COMMANDS, *LAB_COMMANDS))
 
 MAY_NOT_LOAD: list[tuple[str, tuple[str, ...]]] = [
@@ -28,15 +32,16 @@ MAY_NOT_LOAD: list[tuple[str, tuple[str, ...]]] = [
     ("core.models.hub.process.main", ("torch", "transformers", "safetensors", "textual", "tui")),
     ("tui.commands.models", (*HEAVY, "textual", "huggingface_hub", "core.models.hub.process.main")),
     ("core.text.tokenization", (*HEAVY, "textual", "tui")),
-    ("core.messages.protocol", (*HEAVY, "textual", "tui", "tokenizers", "core.lab.catalogue")),
-    ("core.lab.catalogue", (*HEAVY, "textual", "tui", "tokenizers", "core.messages.protocol")),
+    ("core.messages.codec", (*HEAVY, "textual", "tui", "tokenizers", *TOPIC_MODULES)),
+    ("core.lab.catalogue", (*HEAVY, "textual", "tui", "tokenizers", "core.messages.protocol", *TOPIC_MODULES)),
     (
         "tui.app",
         (
             *HEAVY,
             "core.engine.worker",
             "core.engine.engine",
-            "core.lab.catalogue",
+            *TOPIC_MODULES,
+            *PANE_MODULES,
             "tui.lab.screen",
             "core.history.conversation_file",
         ),
@@ -53,7 +58,7 @@ MAY_NOT_LOAD: list[tuple[str, tuple[str, ...]]] = [
             "core.engine.networks.fit",
         ),
     ),
-    ("tui.lab.screen", ("torch", "transformers", "safetensors", "core.engine.worker", "core.engine.engine")),
+    ("tui.lab.screen", (*HEAVY, "core.engine.worker", "core.engine.engine", *TOPIC_MODULES, *PANE_MODULES)),
     ("tui.main.screen", (*HEAVY, "core.engine.worker", "core.engine.engine")),
     ("tui.commands.doctor.report", (*HEAVY, "textual", "core.engine.engine", "core.engine.self_test")),
     ("core.models.registry", (*HEAVY, "textual", "tui", "tokenizers", "platformdirs")),

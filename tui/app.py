@@ -68,7 +68,7 @@ class NlpTui(App[None]):
 
     async def action_open_lab(self, lab: str = "") -> None:
         """Show the lab, at one of its panes or where it was left."""
-        from tui.lab.screen import LabScreen  # a dozen panes, which the first frame does without
+        from tui.lab.screen import LabScreen  # which the first frame does without
 
         screen = next((one for one in self._installed_screens.values() if isinstance(one, LabScreen)), None)
         if screen is None:

@@ -13,6 +13,7 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from core.errors import EngineError
 from core.messages.sampling_params import PRESETS
 from core.models.registry import STARTERS, Task, cached_models, read_config
+from tui.lab.catalogue import LABS
 from tui.main.screen import MainScreen
 from tui.widgets.dialogs import NameDialog
 
@@ -43,10 +44,8 @@ class LabCommands(_Commands):
     """The panes of the lab, from everywhere."""
 
     def _commands(self) -> Iterator[Command]:
-        from tui.lab.catalogue import LABS  # a dozen panes, which the first frame does without
-
         for lab in LABS:
-            yield f"Lab: {lab.TITLE}", "Open this pane of the lab (F6)", partial(_open_lab, self.app, lab.LAB)
+            yield f"Lab: {lab.title}", "Open this pane of the lab (F6)", partial(_open_lab, self.app, lab.name)
 
 
 class MainCommands(_Commands):

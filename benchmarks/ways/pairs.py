@@ -20,7 +20,7 @@ def ours(model: str, threads: int) -> Score:
     """nlp-tui's own batches, in the precision it picks for this machine."""
     import torch
 
-    from core.engine.lab.similarity import compare_many
+    from core.engine.lab.sentence_pairs import compare_many
     from core.engine.networks.device import pick_device, pick_precision
     from core.engine.networks.encoder_models import load_encoder
     from core.engine.networks.head import Head

@@ -15,7 +15,7 @@ from core.engine.generation.prompt_reading import Reading, read_in
 from core.engine.generation.token_choice import rank_candidates
 from core.engine.lab.answering import answer, is_short
 from core.engine.lab.desk import Desk
-from core.engine.lab.similarity import compare
+from core.engine.lab.sentence_pairs import compare
 from core.engine.networks.encoder_models import LoadedEncoder, two_labelled
 from core.engine.networks.gguf_conversion import ready
 from core.engine.networks.head import Head

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.errors import SettingError
+from core.lab.records import Answer, Question
 
 MEAN_OF_HEADS = 0
 """The head that stands for the mean of all of them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Attend:
+class Attend(Question):
     """Where does each token look? Answered by one `Attention`."""
 
     model: str
@@ -32,7 +33,7 @@ class Attend:
 
 
 @dataclass(frozen=True, slots=True)
-class CompareAttention:
+class CompareAttention(Question):
     """One text under several models. Answered by an `Attention` for each, in their order."""
 
     views: tuple[Attend, ...]
@@ -55,7 +56,7 @@ class AttendedToken:
 
 
 @dataclass(frozen=True, slots=True)
-class Attention:
+class Attention(Answer):
     """The attention of one layer and head."""
 
     view: int

@@ -1,75 +1,43 @@
-"""Every question the lab can ask, and every answer: what may travel in `Ask` and `Answered`."""
+"""Every topic of the lab that the engine is asked about, and how its questions and answers are named between processes.
+
+Imports a topic when one of its records is looked for: the first frame and most commands do without.
+"""
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from importlib import import_module
 
-from core.lab.attention import Attend, Attention, CompareAttention
-from core.lab.distillation import Distil, Distilled, DistilMeasured, DistilPaused, DistilStarted, DistilStep
-from core.lab.evaluation import (
-    CausalEvaluation,
-    ClassifierEvaluation,
-    Evaluate,
-    EvaluationProgress,
-    FillEvaluation,
-    RowsSkipped,
-)
-from core.lab.few_shot import ScoreAnswers, ScoredAnswers
-from core.lab.finetuning import Finetune, Finetuned, FinetuneMeasured, FinetunePaused, FinetuneStarted, FinetuneStep
-from core.lab.masked_lm import FilledMasks, FillMasks, MaskingGame, PlayMasking
-from core.lab.question_answering import AnsweredQuestion, AnswerQuestion
-from core.lab.sentence_pairs import (
-    CompareAll,
-    Follows,
-    NextSentence,
-    RankedSentences,
-    RankSentences,
-    SimilarityMatrix,
-)
-from core.lab.sentiment import ReadSentiment, Sentiment
-from core.lab.students import CompareStudents, StudentsCompared
+from core.lab.records import Answer, Question
 
-Question: TypeAlias = (
-    FillMasks
-    | PlayMasking
-    | Follows
-    | CompareAll
-    | RankSentences
-    | ReadSentiment
-    | Attend
-    | CompareAttention
-    | AnswerQuestion
-    | ScoreAnswers
-    | Finetune
-    | CompareStudents
-    | Distil
-    | Evaluate
+TOPICS = (
+    "attention",
+    "distillation",
+    "evaluation",
+    "few_shot",
+    "finetuning",
+    "masked_lm",
+    "question_answering",
+    "sentence_pairs",
+    "sentiment",
+    "students",
 )
+"""Each is the name of a module here."""
 
-Answer: TypeAlias = (
-    FilledMasks
-    | MaskingGame
-    | NextSentence
-    | SimilarityMatrix
-    | RankedSentences
-    | Sentiment
-    | Attention
-    | AnsweredQuestion
-    | ScoredAnswers
-    | FinetuneStarted
-    | FinetuneStep
-    | FinetuneMeasured
-    | FinetunePaused
-    | Finetuned
-    | StudentsCompared
-    | DistilStarted
-    | DistilStep
-    | DistilMeasured
-    | DistilPaused
-    | Distilled
-    | RowsSkipped
-    | EvaluationProgress
-    | ClassifierEvaluation
-    | FillEvaluation
-    | CausalEvaluation
-)
+
+def name_of(record: Question | Answer) -> str:
+    """Its topic and its class, such as `masked_lm.FillMasks`."""
+    kind = type(record)
+    return f"{kind.__module__.rpartition('.')[2]}.{kind.__name__}"
+
+
+def kind_of(name: str) -> type[Question | Answer]:
+    """The class that `name_of` names.
+
+    Raises:
+        ValueError, AttributeError: there is none.
+    """
+    topic, _, kind = name.partition(".")
+    if topic not in TOPICS:
+        raise ValueError(f"no topic of the lab: {topic!r}")
+    found: type[Question | Answer] = getattr(import_module(f"core.lab.{topic}"), kind)
+    return found

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.errors import SettingError
+from core.lab.records import Answer, Question
 from core.lab.students import check_temperature
 
 MAX_STEPS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Distil:
+class Distil(Question):
     """Make a student of every other layer of the teacher and let it learn.
 
     Answered by `DistilStarted`, `DistilMeasured` before the first step and every few steps, `DistilStep` each step,
@@ -45,7 +46,7 @@ class Distil:
 
 
 @dataclass(frozen=True, slots=True)
-class DistilStarted:
+class DistilStarted(Answer):
     """Who learns from whom, on what."""
 
     teacher: str
@@ -71,7 +72,7 @@ class DistilStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class DistilStep:
+class DistilStep(Answer):
     """One batch was learnt; the losses are those before the step."""
 
     step: int
@@ -90,7 +91,7 @@ class DistilStep:
 
 
 @dataclass(frozen=True, slots=True)
-class DistilMeasured:
+class DistilMeasured(Answer):
     """The student was compared with its teacher on the held-out pieces, always the same ones, hidden alike."""
 
     step: int
@@ -102,7 +103,7 @@ class DistilMeasured:
 
 
 @dataclass(frozen=True, slots=True)
-class DistilPaused:
+class DistilPaused(Answer):
     """The run was stopped, and can go on."""
 
     step: int
@@ -112,7 +113,7 @@ class DistilPaused:
 
 
 @dataclass(frozen=True, slots=True)
-class Distilled:
+class Distilled(Answer):
     """The run is finished."""
 
     teacher: str

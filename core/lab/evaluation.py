@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from core.errors import SettingError
+from core.lab.records import Answer, Question
 from core.tables.rows import BrokenRow
 
 
@@ -31,7 +32,7 @@ DEFAULT_MODELS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluate:
+class Evaluate(Question):
     """How good is a model on a file?
 
     Answered by `RowsSkipped` where there are any, `EvaluationProgress` as it goes, and last, unless it was stopped,
@@ -77,14 +78,14 @@ class Evaluate:
 
 
 @dataclass(frozen=True, slots=True)
-class RowsSkipped:
+class RowsSkipped(Answer):
     """Some of the rows that cannot be used, in the order of the file."""
 
     rows: tuple[BrokenRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class EvaluationProgress:
+class EvaluationProgress(Answer):
     """A batch was answered."""
 
     done: int
@@ -175,7 +176,7 @@ class CalibrationBin:
 
 
 @dataclass(frozen=True, slots=True)
-class ClassifierEvaluation:
+class ClassifierEvaluation(Answer):
     """The last answer for `similar` and `sentiment`."""
 
     run: EvaluationRun
@@ -202,7 +203,7 @@ class ClassifierEvaluation:
 
 
 @dataclass(frozen=True, slots=True)
-class FillEvaluation:
+class FillEvaluation(Answer):
     """The last answer for `fill`."""
 
     run: EvaluationRun
@@ -222,7 +223,7 @@ class FillEvaluation:
 
 
 @dataclass(frozen=True, slots=True)
-class CausalEvaluation:
+class CausalEvaluation(Answer):
     """The last answer for `lm`."""
 
     run: EvaluationRun

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.errors import InputError, SettingError
+from core.lab.records import Answer, Question
 
 ARROW = "=>"
 INPUT, OUTPUT = "{input}", "{output}"
@@ -60,7 +61,7 @@ def build_prompt(task: str, examples: Sequence[Example], query: str, template: s
 
 
 @dataclass(frozen=True, slots=True)
-class ScoreAnswers:
+class ScoreAnswers(Question):
     """How likely is each answer after a prompt? Answered by one `ScoredAnswers`."""
 
     model: str
@@ -109,7 +110,7 @@ class ScoredAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class ScoredAnswers:
+class ScoredAnswers(Answer):
     """The answer to `ScoreAnswers`."""
 
     model: str

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from core.errors import SettingError
+from core.lab.records import Answer, Question
 
 
 class FinetuneTask(StrEnum):
@@ -18,7 +19,7 @@ class FinetuneTask(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finetune:
+class Finetune(Question):
     """Train a classifier on a file of labelled texts.
 
     Answered by `FinetuneStep` and `FinetuneMeasured` as they come; last, `Finetuned`, or `FinetunePaused` when it was
@@ -69,7 +70,7 @@ class Finetune:
 
 
 @dataclass(frozen=True, slots=True)
-class FinetuneStep:
+class FinetuneStep(Answer):
     """One batch was learnt."""
 
     step: int
@@ -85,7 +86,7 @@ class FinetuneStep:
 
 
 @dataclass(frozen=True, slots=True)
-class FinetuneMeasured:
+class FinetuneMeasured(Answer):
     """The held-out rows were measured."""
 
     step: int
@@ -120,7 +121,7 @@ class LabelCount:
 
 
 @dataclass(frozen=True, slots=True)
-class FinetuneStarted:
+class FinetuneStarted(Answer):
     """What will be trained, on what."""
 
     model: str
@@ -148,7 +149,7 @@ class FinetuneStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class FinetunePaused:
+class FinetunePaused(Answer):
     """Training was stopped, and can go on."""
 
     folder: str
@@ -158,7 +159,7 @@ class FinetunePaused:
 
 
 @dataclass(frozen=True, slots=True)
-class Finetuned:
+class Finetuned(Answer):
     """The model is finished."""
 
     folder: str

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from core.errors import SettingError
+from core.lab.records import Answer, Question
 
 
 @dataclass(frozen=True, slots=True)
-class FillMasks:
+class FillMasks(Question):
     """What stands behind each [MASK] of a text? Answered by one `FilledMasks`."""
 
     model: str
@@ -45,7 +46,7 @@ class MaskCandidate:
 
 
 @dataclass(frozen=True, slots=True)
-class FilledMasks:
+class FilledMasks(Answer):
     """The answer to `FillMasks`."""
 
     model: str
@@ -73,7 +74,7 @@ class Disguise(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class PlayMasking:
+class PlayMasking(Question):
     """Hide tokens of a text as in BERT's training and let the model guess. Answered by one `MaskingGame`."""
 
     model: str
@@ -117,7 +118,7 @@ class PlayedToken:
 
 
 @dataclass(frozen=True, slots=True)
-class MaskingGame:
+class MaskingGame(Answer):
     """The answer to `PlayMasking`."""
 
     model: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.errors import SettingError
+from core.lab.records import Answer, Question
 
 EXAMPLE_MODEL = "distilbert-base-cased-distilled-squad"
 
@@ -18,7 +19,7 @@ def no_answerer() -> SettingError:
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerQuestion:
+class AnswerQuestion(Question):
     """Which piece of a text answers a question? Answered by one `AnsweredQuestion`."""
 
     model: str
@@ -58,7 +59,7 @@ class AnswerSpan:
 
 
 @dataclass(frozen=True, slots=True)
-class AnsweredQuestion:
+class AnsweredQuestion(Answer):
     """The answer to `AnswerQuestion`."""
 
     model: str

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.errors import InputError
+from core.lab.records import Answer, Question
 
 MOST_SENTENCES = 200
 """Of a matrix: 40,000 pairs are read for it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Follows:
+class Follows(Question):
     """Does the second sentence follow the first? Answered by one `NextSentence`."""
 
     model: str
@@ -21,7 +22,7 @@ class Follows:
 
 
 @dataclass(frozen=True, slots=True)
-class NextSentence:
+class NextSentence(Answer):
     """The answer to `Follows`. Field order and names are part of the command-line contract."""
 
     model: str
@@ -36,7 +37,7 @@ class NextSentence:
 
 
 @dataclass(frozen=True, slots=True)
-class CompareAll:
+class CompareAll(Question):
     """How alike is each sentence to each other? Answered by one `SimilarityMatrix`, by none when it is cancelled."""
 
     model: str
@@ -55,7 +56,7 @@ class CompareAll:
 
 
 @dataclass(frozen=True, slots=True)
-class SimilarityMatrix:
+class SimilarityMatrix(Answer):
     """The answer to `CompareAll`."""
 
     model: str
@@ -73,7 +74,7 @@ class SimilarityMatrix:
 
 
 @dataclass(frozen=True, slots=True)
-class RankSentences:
+class RankSentences(Question):
     """Which of many sentences is most like one? Answered by one `RankedSentences`, by none when it is cancelled."""
 
     model: str
@@ -111,7 +112,7 @@ class RankedSentence:
 
 
 @dataclass(frozen=True, slots=True)
-class RankedSentences:
+class RankedSentences(Answer):
     """The answer to `RankSentences`."""
 
     model: str

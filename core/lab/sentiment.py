@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.errors import InputError
+from core.lab.records import Answer, Question
 
 _PAIR_LABELS = frozenset(("equivalent", "paraphrase", "duplicate", "entailment"))
 """Labels, in lower case, that only say something about two texts."""
 
 
 @dataclass(frozen=True, slots=True)
-class ReadSentiment:
+class ReadSentiment(Question):
     """What does a classifier make of each text? Answered by one `Sentiment` a text, in their order."""
 
     model: str
@@ -50,7 +51,7 @@ class LeftOutWord:
 
 
 @dataclass(frozen=True, slots=True)
-class Sentiment:
+class Sentiment(Answer):
     """The answer for one text."""
 
     model: str

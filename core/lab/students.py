@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from core.errors import SettingError
+from core.lab.records import Answer, Question
 
 HALF = "half"
 """The student that is made of the teacher itself: every other layer, untrained."""
@@ -19,7 +20,7 @@ class StudentTask(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class CompareStudents:
+class CompareStudents(Question):
     """How far is a student from its teacher? Answered by one `StudentsCompared`."""
 
     teacher: str
@@ -73,7 +74,7 @@ class StudentSize:
 
 
 @dataclass(frozen=True, slots=True)
-class StudentsCompared:
+class StudentsCompared(Answer):
     """The answer to `CompareStudents`."""
 
     task: StudentTask

@@ -1,6 +1,6 @@
 """Messages as JSON lines, and back: what one process writes, the other reads as it was.
 
-A message's class name travels as `"type"`, its fields under their names.
+A message's class name travels as `"type"`, its fields under their names; a record of the lab has its topic before it.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import re
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
+from core.lab.catalogue import kind_of, name_of
+from core.lab.records import Answer, Question
 from core.messages.protocol import Answered, Ask, Event, Request
 
 _MESSAGES: dict[str, type[Any]] = {kind.__name__: kind for kind in (*get_args(Request), *get_args(Event))}
@@ -32,18 +33,13 @@ def to_json(value: Any) -> str:
 
 def encode(message: Request | Event) -> bytes:
     """A message as one JSON line, newline included."""
-    payload = _named(message)
+    payload = {"type": type(message).__name__, **_values(message)}
     match message:  # where a field may hold one of several records, it says which
         case Ask():
-            payload["question"] = _named(message.question)
+            payload["question"] = {"type": name_of(message.question), **_values(message.question)}
         case Answered():
-            payload["answer"] = _named(message.answer)
+            payload["answer"] = {"type": name_of(message.answer), **_values(message.answer)}
     return json.dumps(payload, separators=(",", ":"), default=_values).encode() + b"\n"
-
-
-def _named(record: Any) -> dict[str, Any]:
-    """A record's type and values."""
-    return {"type": type(record).__name__, **_values(record)}
 
 
 def _values(record: Any) -> dict[str, Any]:
@@ -60,16 +56,21 @@ def decode(line: bytes) -> Request | Event:
     try:
         payload = json.loads(line)
         name = payload.pop("type")
-        if name not in _readers:
-            _readers[name] = _record_reader(_MESSAGES[name])
-        message: Request | Event = _readers[name](payload)
+        message: Request | Event = _read(name, payload, _MESSAGES.__getitem__)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"not a message: {line[:200]!r}") from error
     return message
 
 
 _readers: dict[str, Callable[[Any], Any]] = {}
-"""What `_record_reader` made, by message name."""
+"""What `_record_reader` made, by the name of a message or of a record of the lab."""
+
+
+def _read(name: str, values: dict[str, Any], kind_of_name: Callable[[str], type[Any]]) -> Any:
+    """The message or record of this name; its class is looked for when the first one comes."""
+    if name not in _readers:
+        _readers[name] = _record_reader(kind_of_name(name))
+    return _readers[name](values)
 
 
 def _reader_of(kind: Any) -> Callable[[Any], Any] | None:
@@ -77,9 +78,8 @@ def _reader_of(kind: Any) -> Callable[[Any], Any] | None:
     if get_origin(kind) is tuple:
         item_reader = _reader_of(get_args(kind)[0])
         return tuple if item_reader is None else lambda value: tuple(map(item_reader, value))
-    if isinstance(kind, UnionType):
-        by_name = {one.__name__: _record_reader(one) for one in get_args(kind)}
-        return lambda value: by_name[value.pop("type")](value)
+    if kind in (Question, Answer):
+        return lambda value: _read(value.pop("type"), value, kind_of)
     if not isinstance(kind, type):
         raise TypeError(f"no message holds a {kind!r}")
     if is_dataclass(kind):
@@ -88,7 +88,7 @@ def _reader_of(kind: Any) -> Callable[[Any], Any] | None:
 
 
 def _record_reader(kind: type[Any]) -> Callable[[Any], Any]:
-    hints = get_type_hints(kind, localns=_lab_names() if kind in (Ask, Answered) else None)
+    hints = get_type_hints(kind)
     readers = [(field.name, reader) for field in fields(kind) if (reader := _reader_of(hints[field.name])) is not None]
 
     def read(values: dict[str, Any]) -> Any:
@@ -98,9 +98,3 @@ def _record_reader(kind: type[Any]) -> Callable[[Any], Any]:
         return kind(**values)
 
     return read
-
-
-def _lab_names() -> dict[str, Any]:
-    from core.lab import catalogue  # see the top
-
-    return vars(catalogue)

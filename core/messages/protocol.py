@@ -7,8 +7,9 @@ Values are plain: dataclasses, tuples, enums and scalars, nothing else, so that 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
+from core.lab.records import Answer, Question
 from core.messages.records import (
     NOT_TRACED,
     Beam,
@@ -25,9 +26,6 @@ from core.messages.records import (
     TokenScore,
 )
 from core.messages.sampling_params import SamplingParams, ScheduledParams
-
-if TYPE_CHECKING:
-    from core.lab.catalogue import Answer, Question  # dozens of records, which the first frame does without
 
 # -- requests ---------------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.engine.networks.head import Head
-from core.lab.catalogue import Answer, Question
+from core.lab.records import Answer, Question
 from core.lab.sentence_pairs import NextSentence, RankedSentence, RankedSentences, SimilarityMatrix
 from tests.builders import EncoderBuilder
 from tests.cli.process import run

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.lab.catalogue import Answer, Question
+from core.lab.records import Answer, Question
 from core.lab.sentiment import LabelScore, LeftOutWord, ReadSentiment, Sentiment
 from core.messages.protocol import Answered, Work
 from tests.cli.process import run

@@ -157,9 +157,9 @@ async def ask_for_download(running: Running) -> None:
 def lab_of(name: str) -> str:
     """The lab in which a class of the lab's is met."""
     inside = {"AttentionGrid": "attention", "NumberField": "masking", "TrainingPane": "distil"}
-    for kind in LABS:
-        if kind.__name__ == name or inside.get(name) == kind.LAB:
-            return kind.LAB
+    for lab in LABS:
+        if lab.pane.endswith(f":{name}") or inside.get(name) == lab.name:
+            return lab.name
     raise AssertionError(f"{name} is in no lab")
 
 

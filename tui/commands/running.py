@@ -12,17 +12,15 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from core.backends.backend import Reply
 from core.backends.process import EngineProcess
+from core.lab.records import Answer, Question
 from core.messages.codec import to_json
 from core.messages.protocol import Answered, Ask, Progress, Work
 from core.models.registry import resolve, starters_note, weight_files
 from core.text.visible import visible
-
-if TYPE_CHECKING:
-    from core.lab.catalogue import Answer, Question  # dozens of records, which most commands do without
 
 EXIT_INTERRUPTED = 130
 

@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-from tui.lab.attention.pane import AttentionPane
-from tui.lab.distillation.pane import DistillationPane
-from tui.lab.evaluation.pane import EvaluationPane
-from tui.lab.families.pane import FamiliesPane
-from tui.lab.few_shot.pane import FewShotPane
-from tui.lab.finetuning.pane import FinetunePane
-from tui.lab.masked_lm.fill_pane import FillPane
-from tui.lab.masked_lm.masking_pane import MaskingPane
-from tui.lab.pane import LabPane
-from tui.lab.question_answering.pane import AnswerPane
-from tui.lab.sentence_pairs.follows_pane import FollowsPane
-from tui.lab.sentence_pairs.similarity_pane import SimilarityLab
-from tui.lab.sentiment.pane import SentimentPane
-from tui.lab.softmax.pane import SoftmaxPane
-from tui.lab.students.pane import StudentsPane
-from tui.lab.wordpiece.pane import WordPiecePane
+from dataclasses import dataclass
 
-LABS: tuple[type[LabPane], ...] = (
-    FillPane,
-    MaskingPane,
-    FollowsPane,
-    SimilarityLab,
-    SentimentPane,
-    AttentionPane,
-    AnswerPane,
-    FewShotPane,
-    WordPiecePane,
-    SoftmaxPane,
-    StudentsPane,
-    DistillationPane,
-    FinetunePane,
-    EvaluationPane,
-    FamiliesPane,
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """A row of the list."""
+
+    name: str
+    """In ids, and where the lab is opened by name."""
+    title: str
+    pane: str
+    """Module and class of the pane: imported when the lab is first looked at."""
+
+
+LABS = (
+    Lab("fill", "Fill masks", "tui.lab.masked_lm.fill_pane:FillPane"),
+    Lab("masking", "Masking game", "tui.lab.masked_lm.masking_pane:MaskingPane"),
+    Lab("follows", "Next sentence", "tui.lab.sentence_pairs.follows_pane:FollowsPane"),
+    Lab("similarity", "Similarity", "tui.lab.sentence_pairs.similarity_pane:SimilarityLab"),
+    Lab("sentiment", "Sentiment", "tui.lab.sentiment.pane:SentimentPane"),
+    Lab("attention", "Attention", "tui.lab.attention.pane:AttentionPane"),
+    Lab("answer", "Question answering", "tui.lab.question_answering.pane:AnswerPane"),
+    Lab("few-shot", "Zero/few-shot", "tui.lab.few_shot.pane:FewShotPane"),
+    Lab("wordpiece", "WordPiece", "tui.lab.wordpiece.pane:WordPiecePane"),
+    Lab("softmax", "Softmax", "tui.lab.softmax.pane:SoftmaxPane"),
+    Lab("students", "Teacher & student", "tui.lab.students.pane:StudentsPane"),
+    Lab("distil", "Live distillation", "tui.lab.distillation.pane:DistillationPane"),
+    Lab("finetune", "Fine-tune", "tui.lab.finetuning.pane:FinetunePane"),
+    Lab("eval", "Evaluation", "tui.lab.evaluation.pane:EvaluationPane"),
+    Lab("families", "What is what", "tui.lab.families.pane:FamiliesPane"),
 )

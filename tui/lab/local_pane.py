@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from core.lab.records import Answer, Question
 from tui.lab.pane import LabPane
-
-if TYPE_CHECKING:
-    from core.lab.catalogue import Answer, Question
 
 
 class LocalPane(LabPane):
@@ -31,4 +27,4 @@ class LocalPane(LabPane):
 
     def show_answer(self, answer: Answer) -> None:
         """Never called, as nothing is asked."""
-        raise AssertionError(f"{self.LAB} asked nothing")
+        raise AssertionError(f"{self.lab.name} asked nothing")

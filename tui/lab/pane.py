@@ -5,7 +5,7 @@ A pane knows neither the engine nor other panes: it posts questions and is hande
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -17,18 +17,17 @@ from textual.widget import Widget
 from textual.widgets import Input, Label, Static
 
 from core.errors import EngineError
+from core.lab.records import Answer, Question
 from core.models.registry import STARTERS
 from core.text.visible import visible
+from tui.lab.catalogue import Lab
 from tui.widgets.fields import Field
-
-if TYPE_CHECKING:
-    from core.lab.catalogue import Answer, Question
 
 
 class LabPane(Vertical):
     """One pane of the lab.
 
-    A subclass sets `LAB`, `TITLE`, `HELP` and `MODELS`, and writes `compose_body`, `question` and `show_answer`.
+    A subclass sets `HELP` and `MODELS`, and writes `compose_body`, `question` and `show_answer`.
     """
 
     class Asked(Message):
@@ -44,10 +43,6 @@ class LabPane(Vertical):
             """The pane that asks."""
             return self.pane
 
-    LAB: ClassVar[str]
-    """Its name in ids and on the command line, such as `fill`."""
-    TITLE: ClassVar[str]
-    """Its name in the list."""
     HELP: ClassVar[str]
     """Markdown for F1: the idea in three sentences, then the keys."""
     DEBOUNCE_S: ClassVar[float] = 0.25
@@ -55,9 +50,11 @@ class LabPane(Vertical):
     MODELS: ClassVar[dict[str, str]] = {}
     """The models it asks, by what they are called in it, with their defaults."""
 
-    def __init__(self) -> None:
-        super().__init__(id=f"lab-{self.LAB}", classes="lab-pane")
-        self.border_title = self.TITLE
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(id=f"lab-{lab.name}", classes="lab-pane")
+        self.lab = lab
+        """Its row in the list."""
+        self.border_title = lab.title
         self._waiting: Timer | None = None
         self._is_composed = False
 
@@ -66,7 +63,7 @@ class LabPane(Vertical):
         for name, default in self.MODELS.items():
             with Horizontal(classes="lab-model"):
                 yield Label(name)
-                box = f"{self.LAB}-{name.replace(' ', '-')}"
+                box = f"{self.lab.name}-{name.replace(' ', '-')}"
                 yield Field(default, name=name, id=box, classes="lab-model-name", compact=True)
                 yield Label(_origin(default), classes="lab-origin")
         yield from self.compose_body()
@@ -101,7 +98,7 @@ class LabPane(Vertical):
 
     def model(self, name: str = "model") -> str:
         """The model that one of `MODELS` names now."""
-        box = self.query_one(f"#{self.LAB}-{name.replace(' ', '-')}", Input)
+        box = self.query_one(f"#{self.lab.name}-{name.replace(' ', '-')}", Input)
         return box.value.strip() or self.MODELS[name]
 
     def ask(self) -> None:

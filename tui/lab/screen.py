@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from functools import partial
+from importlib import import_module
+from pathlib import Path, PurePath
 from typing import ClassVar
 
 from textual import events, on
@@ -18,7 +20,7 @@ from textual.worker import Worker
 
 from core.backends.backend import Backend, Reply
 from core.errors import EngineError
-from core.lab.catalogue import Question
+from core.lab.records import Question
 from core.messages.protocol import Answered, Ask, Progress
 from tui.keys import KEYS_HELP
 from tui.lab.catalogue import LABS
@@ -31,7 +33,7 @@ NARROW_COLUMNS = 100
 class LabScreen(Screen[None]):
     """Every pane of the lab, made when it is first looked at."""
 
-    CSS_PATH = "lab.tcss"
+    CSS_PATH: ClassVar[list[str | PurePath]] = ["lab.tcss", *sorted(Path(__file__).parent.glob("*/*.tcss"))]
     AUTO_FOCUS = ""  # the focus goes into the pane that is shown
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -55,7 +57,7 @@ class LabScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """The list and the place for a pane."""
         with Horizontal(id="lab-body"):
-            yield OptionList(*(Option(Content(lab.TITLE), id=lab.LAB) for lab in LABS), id="labs", compact=True)
+            yield OptionList(*(Option(Content(lab.title), id=lab.name) for lab in LABS), id="labs", compact=True)
             yield ContentSwitcher(id="lab-switcher")
         yield Footer()
 
@@ -69,7 +71,7 @@ class LabScreen(Screen[None]):
         """Show a lab and go into it.
 
         Args:
-            lab: one of the panes' `LAB`.
+            lab: the name of one.
         """
         await self._switch(lab)
         self.labs.highlighted = self.labs.get_option_index(lab)
@@ -88,7 +90,7 @@ class LabScreen(Screen[None]):
 
     def action_back(self) -> None:
         """Stop what the pane waits for; when it waits for nothing, go back to the main screen."""
-        reply = self._replies.get(self.pane.LAB) if self.pane is not None else None
+        reply = self._replies.get(self.pane.lab.name) if self.pane is not None else None
         if reply is None or reply.finished:
             self.app.pop_screen()
             return
@@ -107,8 +109,8 @@ class LabScreen(Screen[None]):
 
     async def action_step(self, by: int) -> None:
         """Go to a neighbouring lab."""
-        names = [lab.LAB for lab in LABS]
-        here = names.index(self.pane.LAB) if self.pane is not None else 0
+        names = [lab.name for lab in LABS]
+        here = names.index(self.pane.lab.name) if self.pane is not None else 0
         await self.show(names[(here + by) % len(names)])
 
     # -- messages -----------------------------------------------------------------------------------------------------
@@ -130,17 +132,18 @@ class LabScreen(Screen[None]):
         event.stop()
         # One question a pane: a newer one takes the older one's place.
         ask = partial(self._ask, event.pane, event.question)
-        _: Worker[None] = self.run_worker(ask, group=event.pane.LAB, exclusive=True, exit_on_error=False)
+        _: Worker[None] = self.run_worker(ask, group=event.pane.lab.name, exclusive=True, exit_on_error=False)
 
     # -- helpers ------------------------------------------------------------------------------------------------------
 
     async def _switch(self, lab: str) -> None:
         """Show a pane, made first when it is new."""
         if not self.switcher.query(f"#lab-{lab}"):
-            kind = next(kind for kind in LABS if lab == kind.LAB)
-            await self.switcher.add_content(kind(), set_current=True)
-            if (pane := self.pane) is not None:
-                self.call_after_refresh(pane.ask)
+            row = next(row for row in LABS if row.name == lab)
+            module, kind = row.pane.split(":")
+            pane: LabPane = getattr(import_module(module), kind)(row)
+            await self.switcher.add_content(pane, set_current=True)
+            self.call_after_refresh(pane.ask)
         else:
             self.switcher.current = f"lab-{lab}"
 
@@ -150,7 +153,7 @@ class LabScreen(Screen[None]):
         reply: Reply | None = None
         try:
             reply = await self._engine.send(Ask(0, question, self._device, self._dtype))
-            self._replies[pane.LAB] = reply
+            self._replies[pane.lab.name] = reply
             async for event in reply:
                 if isinstance(event, Progress):
                     pane.show_note(f"{event.stage} {event.fraction:.0%}" if event.fraction < 1 else "")

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import on
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
+from core.lab.records import Question
+from tui.lab.catalogue import Lab
 from tui.lab.pane import LabPane
-
-if TYPE_CHECKING:
-    from core.lab.catalogue import Question
 
 PAINT_EVERY_S = 0.2
 """How often the course of a training is painted at most."""
@@ -29,8 +28,8 @@ class TrainingPane(LabPane):
         Binding("ctrl+g", "go_on", "Go on", tooltip="Go on with the run that was stopped", priority=True),
     ]
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
         self._wanted = ""
         """The key that was pressed; empty when nothing is to be asked."""
         self._painted_at = 0.0

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from core.engine.lab.desk import Desk
+from core.engine.lab.desk import Desk, Task, Tasks
 from core.engine.networks.encoder_models import LoadedEncoder
 from core.engine.networks.head import Head
 from core.errors import InputError, ModelFormatError
@@ -130,3 +130,6 @@ def _name(piece: TokenPiece, text: str) -> str:
     if piece.parts > 1:
         return f"{text[piece.start : piece.end].strip()} {piece.part}/{piece.parts}"
     return piece.token if piece.token.startswith("##") and not piece.special else piece.text
+
+
+TASKS: Tasks = {Attend: Task(attend, Head.STATES), CompareAttention: Task(compare_attention)}

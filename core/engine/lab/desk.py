@@ -1,15 +1,17 @@
-"""What a task of the lab has at hand while it answers: models, progress, and a look at who else is waiting."""
+"""A task of the lab, and what it has at hand while it answers: models, progress, and a look at who else is waiting."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from core.engine.networks.encoder_models import LoadedEncoder, comparing_head, two_labelled
 from core.engine.networks.gguf_conversion import ready
 from core.engine.networks.head import Head
 from core.engine.networks.loading import LoadedCausal, ProgressCallback
 from core.engine.shelf import Shelf
+from core.lab.records import Answer, Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +55,17 @@ class Desk:
             EngineError: there is none by this name.
         """
         return self.shelf.causal(name, self.device_name, self.dtype, self.progress)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """How one kind of question is answered."""
+
+    run: Callable[[Desk, Any], Iterator[Answer]]
+    """Yields the answer, in one piece or as it comes."""
+    short_with: Head | None = None
+    """The head of the one model it needs, when it is short enough to be answered between two tokens of a run."""
+
+
+Tasks: TypeAlias = dict[type[Question], Task]
+"""Of a topic, by the question."""

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from core.engine.lab.desk import Desk
+from core.engine.lab.desk import Desk, Task, Tasks
 from core.engine.networks.loading import LoadedCausal
 from core.errors import InputError, PromptTooLongError
 from core.lab.few_shot import ScoreAnswers, ScoredAnswer, ScoredAnswers, ScoredToken
@@ -124,3 +124,6 @@ def _compared(scored: Sequence[tuple[str, str, list[ScoredToken]]]) -> Iterator[
             best=number == sums.index(max(sums)),
             best_per_token=number == means.index(max(means)),
         )
+
+
+TASKS: Tasks = {ScoreAnswers: Task(score_answers)}

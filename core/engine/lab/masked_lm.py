@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.engine.lab.desk import Desk
+from core.engine.lab.desk import Desk, Task, Tasks
 from core.engine.networks.encoder_models import LoadedEncoder
 from core.engine.networks.head import Head
 from core.errors import InputError
@@ -291,3 +291,6 @@ def _takes_space(tokenizer: Any) -> bool:
     """Whether the mask stands for the space before it too, as where entries hold their space themselves."""
     mask = tokenizer.added_tokens_decoder.get(tokenizer.mask_token_id)
     return bool(mask is not None and mask.lstrip)
+
+
+TASKS: Tasks = {FillMasks: Task(fill_masks, Head.MASKED_LM), PlayMasking: Task(play_masking, Head.MASKED_LM)}

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.engine.lab.desk import Desk
+from core.engine.lab.desk import Desk, Task, Tasks
 from core.engine.networks.encoder_models import LoadedEncoder
 from core.engine.networks.encoders import batches_by_length, pad
 from core.engine.networks.head import Head
@@ -159,3 +159,6 @@ def _merged(spans: list[AnswerSpan]) -> list[AnswerSpan]:
     for span in sorted(spans, key=lambda span: (-span.score, span.window, span.start, span.end)):
         best.setdefault((span.start, span.end), span)
     return list(best.values())
+
+
+TASKS: Tasks = {AnswerQuestion: Task(answer_question)}

@@ -1,6 +1,8 @@
-"""Next-sentence prediction, and similarity of one sentence with many or of all with all.
+"""Sentences in pairs: how similar two are, one to many, or all to all; and whether one follows the other.
 
-Source: Devlin et al. 2019, "BERT", section 3.1 (task 2); probabilities are those of transformers' own models.
+A BERT fine-tuned on MRPC tells paraphrases, and a mean-pooled cosine stands beside it; an encoder without such a head,
+as those trained for sentence embeddings are, gives the cosine alone. Next sentences as in Devlin et al. 2019, "BERT",
+section 3.1 (task 2). Probabilities are those of transformers' own models.
 """
 
 from __future__ import annotations
@@ -9,9 +11,8 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from core.engine.lab.desk import Desk
+from core.engine.lab.desk import Desk, Task, Tasks
 from core.engine.lab.many_texts import Row, carry_on, classify, mean_pool
-from core.engine.lab.similarity import describe_method, similar_label
 from core.engine.networks.encoder_models import LoadedEncoder
 from core.engine.networks.head import Head
 from core.lab.sentence_pairs import (
@@ -23,6 +24,76 @@ from core.lab.sentence_pairs import (
     RankSentences,
     SimilarityMatrix,
 )
+from core.messages.records import Similarity
+
+_SIMILAR_LABELS = ("equivalent", "similar", "paraphrase", "is_paraphrase", "duplicate")
+
+_COSINE = "cosine of mean-pooled states alone: the model has no head for paraphrases"
+
+
+def similar_label(labels: tuple[str, ...]) -> int:
+    """Which label means "similar": by its name, else label 1, as MRPC numbers them."""
+    normalised = [label.lower().replace(" ", "_").replace("-", "_") for label in labels]
+    return next((index for index, label in enumerate(normalised) if label in _SIMILAR_LABELS), 1)
+
+
+def describe_method(loaded: LoadedEncoder) -> str:
+    """What the probability of "similar" is, in the model's own words."""
+    if not loaded.labels:
+        return _COSINE
+    return f"P({loaded.labels[similar_label(loaded.labels)]} | A, B)"
+
+
+def compare(loaded: LoadedEncoder, first: str, second: str) -> Similarity:
+    """Compare two sentences.
+
+    Args:
+        loaded: a classifier with two labels, or an encoder without labels.
+        first: sentence A.
+        second: sentence B.
+
+    Returns:
+        Probabilities of the "similar" label for A before B and for B before A, and the cosine of the two sentences'
+        mean-pooled last hidden states (each read alone; [CLS] and [SEP] counted, as in Sentence-BERT, 2019).
+    """
+    pooled = [row for batch in mean_pool(loaded, [first, second]) for row in batch]
+    one, other = (row.values for row in pooled)
+    cosine = float(torch.nn.functional.cosine_similarity(one, other, dim=0))
+    a_to_b = b_to_a = cosine
+    pairs = pooled
+    if loaded.labels:
+        label = similar_label(loaded.labels)
+        pairs = [row for batch in classify(loaded, [first, second], [second, first]) for row in batch]
+        a_to_b, b_to_a = (float(row.values[label]) for row in sorted(pairs, key=lambda row: row.index))
+    return Similarity(
+        model=loaded.info.name,
+        method=describe_method(loaded),
+        similar=a_to_b,
+        not_similar=1 - a_to_b,
+        cosine=cosine,
+        a_to_b=a_to_b,
+        b_to_a=b_to_a,
+        truncated=any(row.truncated for row in pairs),
+        by_cosine=not loaded.labels,
+    )
+
+
+def compare_many(loaded: LoadedEncoder, pairs: Sequence[tuple[str, str]]) -> list[float]:
+    """The probability of "similar" for many pairs, A before B, in batches of like lengths.
+
+    Args:
+        loaded: a classifier with two labels.
+        pairs: the sentences.
+
+    Returns:
+        One probability a pair, in the order given; equal to those of `compare` but for rounding.
+    """
+    label = similar_label(loaded.labels)
+    probabilities = [0.0] * len(pairs)
+    for batch in classify(loaded, [first for first, _ in pairs], [second for _, second in pairs]):
+        for row in batch:
+            probabilities[row.index] = float(row.values[label])
+    return probabilities
 
 
 def predict_next_sentence(desk: Desk, question: Follows) -> Iterator[NextSentence]:
@@ -136,3 +207,10 @@ def _collect(desk: Desk, stage: str, batches: Iterator[list[Row]], total: int) -
         if not carry_on(desk, stage, len(found), total):
             return None
     return sorted(found, key=lambda row: row.index)
+
+
+TASKS: Tasks = {
+    Follows: Task(predict_next_sentence, Head.NEXT_SENTENCE),
+    CompareAll: Task(compare_all),
+    RankSentences: Task(rank_sentences),
+}

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import torch
 
-from core.engine.lab.desk import Desk
+from core.engine.lab.desk import Desk, Task, Tasks
 from core.engine.lab.many_texts import BLOCK, Row, carry_on, classify
 from core.engine.networks.encoder_models import LoadedEncoder
 from core.engine.networks.head import Head
@@ -99,3 +99,6 @@ def _read_until(loaded: LoadedEncoder, text: str) -> int:
     )
     until: int = max(end for _, end in encoded["offset_mapping"])
     return until
+
+
+TASKS: Tasks = {ReadSentiment: Task(read_sentiment)}

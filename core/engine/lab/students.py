@@ -14,7 +14,7 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from core.engine.lab.desk import Desk
+from core.engine.lab.desk import Desk, Task, Tasks
 from core.engine.lab.masked_lm import MASK, check_mask, no_mask
 from core.engine.networks.encoder_models import LoadedEncoder
 from core.engine.networks.head import Head
@@ -214,3 +214,6 @@ def _size(reading: _Reading, latency: tuple[float, float]) -> StudentSize:
         encoder_s=latency[0],
         forward_s=latency[1],
     )
+
+
+TASKS: Tasks = {CompareStudents: Task(compare_students)}

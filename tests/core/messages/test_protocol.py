@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from core import lab
 from core.errors import EngineError
-from core.lab.catalogue import Answer, Question
+from core.lab.catalogue import TOPICS
+from core.lab.records import Answer, Question
 from core.messages import protocol
 from core.messages.codec import decode, encode, to_json
 from core.messages.protocol import Compared, Done, Event, Failed, Generate, Inspected, Loaded, Request
@@ -63,9 +64,11 @@ def records(draw: st.DrawFn, kind: type[Any]) -> Any:
     return reject()
 
 
-def lab_records(kinds: Any) -> st.SearchStrategy[Any]:
-    """Any question or answer of the lab."""
-    return st.one_of(*(st.from_type(kind) for kind in get_args(kinds)))
+def lab_records(base: Any) -> st.SearchStrategy[Any]:
+    """Any question, or any answer, of the lab."""
+    topics = [importlib.import_module(f"core.lab.{topic}") for topic in TOPICS]
+    kinds = [kind for topic in topics for kind in vars(topic).values() if isinstance(kind, type) and kind is not base]
+    return st.one_of(*(st.from_type(kind) for kind in kinds if issubclass(kind, base)))
 
 
 for _module in pkgutil.iter_modules(lab.__path__):

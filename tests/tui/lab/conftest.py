@@ -8,11 +8,11 @@ from typing import Any, Protocol
 import pytest
 from textual.pilot import Pilot
 
-from core.lab.catalogue import Answer
+from core.lab.records import Answer
 from core.text.tokenization import TextTokenizer
 from tests.tui.conftest import read_tokenizer
 from tests.tui.fake_engine import FakeEngine
-from tests.tui.lab.lab import LabApp, answering, show_pane
+from tests.tui.lab.lab import LabApp, answering, row_of, show_pane
 from tests.tui.pictures import SMALL, SnapCompare
 from tui.lab.pane import LabPane
 
@@ -57,8 +57,8 @@ def snap_pane(snap_compare: SnapCompare) -> SnapPane:
             if use is not None:
                 await use(pilot, pane)
             await pilot.pause()
-            workers = pilot.app.workers
-            await workers.wait_for_complete([worker for worker in workers if worker.group == kind.LAB])
+            workers, group = pilot.app.workers, row_of(kind).name
+            await workers.wait_for_complete([worker for worker in workers if worker.group == group])
             await pilot.pause()
 
         return snap_compare(LabApp(engine=engine), terminal_size=size, run_before=show, also_wide=size == SMALL)

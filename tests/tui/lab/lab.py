@@ -12,11 +12,12 @@ from textual.screen import Screen
 from textual.widgets import Input, TextArea
 
 import tui.app
-from core.lab.catalogue import Answer, Question
+from core.lab.records import Answer, Question
 from core.messages.protocol import Answered, Ask, Done, Event, Work
 from tests.tui.conftest import Running
 from tests.tui.fake_engine import FakeEngine
 from tui.app import NlpTui
+from tui.lab.catalogue import LABS, Lab
 from tui.lab.pane import LabPane
 from tui.lab.screen import LabScreen
 
@@ -39,6 +40,11 @@ def questions(engine: FakeEngine) -> list[Question]:
     return [request.question for request in engine.requests if isinstance(request, Ask)]
 
 
+def row_of(kind: type[LabPane]) -> Lab:
+    """A pane's row in the catalogue."""
+    return next(lab for lab in LABS if lab.pane == f"{kind.__module__}:{kind.__name__}")
+
+
 def last_question(engine: FakeEngine) -> Question | None:
     """The newest question."""
     return next(reversed(questions(engine)), None)
@@ -59,7 +65,7 @@ async def show_pane(pilot: Pilot[None], kind: type[LabPane]) -> LabPane:
     app = pilot.app
     assert isinstance(app, LabApp)
     await pilot.pause()
-    await app.action_open_lab(kind.LAB)
+    await app.action_open_lab(row_of(kind).name)
     screen = app.screen
     assert isinstance(screen, LabScreen)
     assert screen.pane is not None

@@ -7,8 +7,8 @@ from typing import Any
 
 from textual.pilot import Pilot
 
-from core.lab.catalogue import Answer
 from core.lab.distillation import Distil, Distilled, DistilMeasured, DistilPaused, DistilStarted, DistilStep
+from core.lab.records import Answer
 from core.messages.protocol import Answered, Ask, Event, Work
 from tests.tui.lab.conftest import SnapPane
 from tests.tui.lab.lab import opened, questions

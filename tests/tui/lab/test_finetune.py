@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from textual.pilot import Pilot
 
-from core.lab.catalogue import Answer
 from core.lab.finetuning import (
     Finetune,
     Finetuned,
@@ -21,6 +20,7 @@ from core.lab.finetuning import (
     LabelCount,
     SkippedRow,
 )
+from core.lab.records import Answer
 from core.messages.protocol import Answered, Ask, Cancel, Event, Work
 from tests.tui.lab.conftest import SnapPane
 from tests.tui.lab.lab import opened, questions

@@ -10,9 +10,9 @@ import pytest
 from rich.cells import cell_len
 from textual.widgets import Static
 
-from core.lab.catalogue import Answer
 from core.lab.few_shot import ScoredAnswer, ScoredAnswers, ScoredToken
 from core.lab.masked_lm import Disguise, FilledMasks, Guess, MaskCandidate, MaskingGame, PlayedToken
+from core.lab.records import Answer
 from core.lab.sentiment import LabelScore, LeftOutWord, Sentiment
 from core.lab.students import StudentEntry
 from core.lab.wordpiece import walk

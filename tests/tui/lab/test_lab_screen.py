@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from importlib import import_module
 
 import pytest
 
@@ -12,16 +13,16 @@ from core.messages.protocol import Answered, Ask, Cancel, Done, Event, Failed, P
 from tests.tui.conftest import Launch
 from tests.tui.lab.lab import answering, opened, questions
 from tests.tui.lab.test_fill import ANSWER
-from tui.lab.catalogue import LABS
+from tui.lab.catalogue import LABS, Lab
 from tui.lab.masked_lm.fill_pane import FillPane
 from tui.lab.pane import LabPane
 from tui.lab.screen import LabScreen
 from tui.main.screen import MainScreen
 
 
-def shows(screen: LabScreen, lab: type[LabPane]) -> bool:
+def shows(screen: LabScreen, lab: Lab) -> bool:
     """Whether a lab is the one on screen."""
-    return isinstance(screen.pane, lab)
+    return screen.pane is not None and screen.pane.lab == lab
 
 
 async def test_f6_opens_the_lab_and_escape_leaves_it_as_it_was(launch: Launch) -> None:
@@ -50,16 +51,18 @@ async def test_every_lab_opens_by_key_and_by_the_palette_s_command() -> None:
             await running.pilot.press("f8")
             await running.until(partial(shows, screen, lab))
         await running.pilot.press("f7")
-        await running.until(lambda: isinstance(screen.pane, LABS[-1]))
-        await running.app.run_action(f"open_lab('{LABS[0].LAB}')")
-        await running.until(lambda: isinstance(screen.pane, LABS[0]))
+        await running.until(lambda: shows(screen, LABS[-1]))
+        await running.app.run_action(f"open_lab('{LABS[0].name}')")
+        await running.until(lambda: shows(screen, LABS[0]))
 
 
-@pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.LAB)
-async def test_every_pane_explains_itself_in_three_sentences(lab: type[FillPane]) -> None:
-    idea = lab.HELP.strip().split("\n\n")[1]
+@pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.name)
+async def test_every_pane_explains_itself_in_three_sentences(lab: Lab) -> None:
+    module, name = lab.pane.split(":")
+    kind: type[LabPane] = getattr(import_module(module), name)
+    idea = kind.HELP.strip().split("\n\n")[1]
     assert len(re.findall(r"[.!?](?=\s+[A-Z*`]|$)", idea)) == 3
-    async with opened(lab) as (running, _):
+    async with opened(kind) as (running, _):
         await running.pilot.press("f1")
         await running.until(lambda: type(running.app.screen).__name__ == "HelpDialog")
 
@@ -78,7 +81,7 @@ async def test_a_newer_question_takes_the_older_one_s_place() -> None:
 
 async def test_escape_first_stops_the_question(launch: Launch) -> None:
     async with launch(size=(80, 24)) as running:
-        await running.app.action_open_lab(FillPane.LAB)
+        await running.app.action_open_lab("fill")
         await running.until(lambda: len(questions(running.engine)) == 1)
         await running.pilot.press("escape")
         await running.until(lambda: running.engine.of(Cancel))

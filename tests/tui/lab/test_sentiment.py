@@ -78,7 +78,7 @@ async def test_a_changed_line_is_read_with_its_words_and_the_others_are_not_read
                 == ReadSentiment("starter/distilbert-sst2", (changed,), contributions=True)
             )
         )
-        assert all(LINES[1] not in question.texts for question in questions(running.engine)[2:])  # type: ignore[union-attr]
+        assert all(LINES[1] not in question.texts for question in questions(running.engine)[2:])  # type: ignore[attr-defined]
 
 
 async def test_another_model_reads_everything_again() -> None:

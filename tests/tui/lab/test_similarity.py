@@ -134,7 +134,7 @@ def test_the_heat_map_of_twelve_at_80_by_24(snap_pane: SnapPane) -> None:
 
     async def use(pilot: Pilot[None], pane: Any) -> None:
         await pilot.press("ctrl+t")
-        await pilot.app.workers.wait_for_complete([w for w in pilot.app.workers if w.group == SimilarityLab.LAB])
+        await pilot.app.workers.wait_for_complete([w for w in pilot.app.workers if w.group == "similarity"])
         pane.map.focus()
         await pilot.press("down", "right")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from core.lab.attention import Attend, Attention
-from core.lab.catalogue import Answer
+from core.lab.records import Answer
 from core.models.registry import DEFAULT_MASKED_LM
 from tui.commands import running
 from tui.commands.options import add_model_options, add_text, count, read_text

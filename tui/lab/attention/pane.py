@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -13,14 +13,13 @@ from textual.widgets import Input
 
 from core.errors import InputError
 from core.lab.attention import MEAN_OF_HEADS, Attend, Attention, CompareAttention
+from core.lab.records import Answer, Question
 from core.models.registry import DEFAULT_GENERATOR, DEFAULT_MASKED_LM
+from tui.lab.catalogue import Lab
 from tui.lab.pane import LabPane
 from tui.widgets.fields import Field
 from tui.widgets.pictures import shading
 from tui.widgets.pictures.attention_grid import AttentionGrid, cells_needed
-
-if TYPE_CHECKING:
-    from core.lab.catalogue import Answer, Question
 
 EXAMPLE = "The cat sat on the mat because it was tired."
 
@@ -34,8 +33,6 @@ FIRST_VIEW = (1, MEAN_OF_HEADS)
 class AttentionPane(LabPane):
     """A text in, two grids out, side by side where they fit."""
 
-    LAB = "attention"
-    TITLE = "Attention"
     MODELS: ClassVar[dict[str, str]] = {"both ways": DEFAULT_MASKED_LM, "causal": DEFAULT_GENERATOR}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+t", "other_grid", "Other model", tooltip="Go to the other model's grid", priority=True),
@@ -63,8 +60,8 @@ A text that is too long for two grids shows one at a time; more than 46 tokens a
 
     text = query_one("#attention-text", Input)
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
         self._views = [FIRST_VIEW, FIRST_VIEW]
         self._asked_models = tuple(self.MODELS.values())
         self._chosen = 0

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from core.lab.catalogue import Answer
 from core.lab.distillation import Distil, Distilled, DistilMeasured, DistilPaused, DistilStarted, DistilStep
+from core.lab.records import Answer
 from core.models.registry import DEFAULT_MASKED_LM
 from core.text.visible import visible
 from tui.commands import running

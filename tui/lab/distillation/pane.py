@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from statistics import median
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
@@ -21,15 +21,14 @@ from core.lab.distillation import (
     DistilStarted,
     DistilStep,
 )
+from core.lab.records import Answer, Question
 from core.models.registry import DEFAULT_MASKED_LM
+from tui.lab.catalogue import Lab
 from tui.lab.training_pane import TrainingPane
 from tui.widgets.bars import bar
 from tui.widgets.fields import Area, Field
 from tui.widgets.number_field import NumberField
 from tui.widgets.pictures.curve import curve
-
-if TYPE_CHECKING:
-    from core.lab.catalogue import Answer, Question
 
 CURVE_CELLS, CURVE_ROWS = 46, 4
 MEASURED_SHOWN = 3
@@ -40,8 +39,6 @@ RECENT_STEPS = 9
 class DistillationPane(TrainingPane):
     """A teacher and a text in; a student that learns, and perhaps its folder, out."""
 
-    LAB = "distil"
-    TITLE = "Live distillation"
     MODELS: ClassVar[dict[str, str]] = {"teacher": DEFAULT_MASKED_LM}
     HELP = """\
 # Live distillation
@@ -67,8 +64,8 @@ speed of yours in *Teacher & student*, and measure both models' quality with `nl
     folder = query_one("#distil-folder", Input)
     answer = query_one("#distil-answer", Static)
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
         self._started: DistilStarted | None = None
         self._steps: list[DistilStep] = []
         self._measured: list[DistilMeasured] = []

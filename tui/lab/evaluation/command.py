@@ -8,7 +8,6 @@ from dataclasses import asdict, replace
 from typing import Any, TypeAlias
 
 from core.errors import InputError
-from core.lab.catalogue import Answer
 from core.lab.evaluation import (
     DEFAULT_MODELS,
     CausalEvaluation,
@@ -19,6 +18,7 @@ from core.lab.evaluation import (
     FillEvaluation,
     RowsSkipped,
 )
+from core.lab.records import Answer
 from core.models.registry import resolve, weight_files
 from core.tables.rows import BrokenRow
 from core.text.visible import visible

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -24,15 +24,14 @@ from core.lab.evaluation import (
     FillEvaluation,
     RowsSkipped,
 )
+from core.lab.records import Answer, Question
 from core.tables.columns import Columns
 from core.text.visible import visible
+from tui.lab.catalogue import Lab
 from tui.lab.evaluation.tables import bin_rows, cell, confusion_rows, headline, remarks, score_rows, worst
 from tui.lab.pane import LabPane
 from tui.widgets.bars import bar
 from tui.widgets.fields import Field
-
-if TYPE_CHECKING:
-    from core.lab.catalogue import Answer, Question
 
 SCORE_CELLS = 25
 BAR_CELLS = 7
@@ -43,8 +42,6 @@ MISTAKES = 50
 class EvaluationPane(LabPane):
     """A file in; scores, calibration and the worst mistakes out."""
 
-    LAB = "eval"
-    TITLE = "Evaluation"
     MODELS: ClassVar[dict[str, str]] = {"model": DEFAULT_MODELS[EvaluationTask.SIMILAR]}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+r", "evaluate", "Evaluate", tooltip="Judge the model on the file", priority=True),
@@ -76,8 +73,8 @@ cannot be guessed: text, second text, label. **↑ ↓** walk the mistakes, the 
     result = query_one("#eval-result", Static)
     mistake = query_one("#eval-mistake", Static)
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
         self._wanted = False
         """Whether an evaluation was asked for: none starts by itself."""
         self._finished = True

@@ -21,8 +21,6 @@ _ARROWS = {Direction.BOTH: "↔ both", Direction.LEFT: "← left"}
 class FamiliesPane(LocalPane):
     """A row a family; the arrow keys walk them."""
 
-    LAB = "families"
-    TITLE = "What is what"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("pageup", "scroll_facts(-1)", "Facts up", show=False, tooltip="Scroll the facts up", priority=True),
         Binding(

@@ -6,8 +6,8 @@ import argparse
 from dataclasses import asdict
 
 from core.errors import InputError
-from core.lab.catalogue import Answer
 from core.lab.few_shot import TEMPLATE, ScoreAnswers, ScoredAnswers, build_prompt, parse_example
+from core.lab.records import Answer
 from core.models.registry import DEFAULT_GENERATOR
 from core.text.visible import check_encodable, visible
 from tui.commands import running

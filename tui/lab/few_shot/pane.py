@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -15,6 +15,7 @@ from textual.widgets import Checkbox, Input, Label, Static, TextArea
 
 from core.errors import InputError
 from core.lab.few_shot import TEMPLATE, ScoreAnswers, ScoredAnswer, ScoredAnswers, build_prompt, parse_example
+from core.lab.records import Answer, Question
 from core.models.registry import DEFAULT_GENERATOR
 from core.text.visible import visible
 from tui.lab.pane import LabPane
@@ -22,9 +23,6 @@ from tui.widgets.bars import bar, fit
 from tui.widgets.check import Check
 from tui.widgets.fields import Area, Field
 from tui.widgets.pictures import shading
-
-if TYPE_CHECKING:
-    from core.lab.catalogue import Answer, Question
 
 FIELDS = {
     "task": "Is the child happy or sad?",
@@ -45,8 +43,6 @@ LABEL_CELLS, BAR_CELLS, COLUMN_CELLS = 11, 6, 21
 class FewShotPane(LabPane):
     """A prompt made of a task, examples and a query; the answers' scores as a whole and per token."""
 
-    LAB = "few-shot"
-    TITLE = "Zero/few-shot"
     MODELS: ClassVar[dict[str, str]] = {"model": DEFAULT_GENERATOR}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+t", "toggle_examples", "Zero/few", tooltip="With the examples or without", priority=True),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 
-from core.lab.catalogue import Answer
 from core.lab.finetuning import (
     Finetune,
     Finetuned,
@@ -15,6 +14,7 @@ from core.lab.finetuning import (
     FinetuneStep,
     FinetuneTask,
 )
+from core.lab.records import Answer
 from core.models.registry import DEFAULT_MASKED_LM
 from core.text.visible import visible
 from tui.commands import running

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -21,17 +21,16 @@ from core.lab.finetuning import (
     FinetuneStep,
     FinetuneTask,
 )
+from core.lab.records import Answer, Question
 from core.models.registry import DEFAULT_MASKED_LM
 from core.text.visible import visible
+from tui.lab.catalogue import Lab
 from tui.lab.training_pane import TrainingPane
 from tui.widgets.bars import bar
 from tui.widgets.check import Check
 from tui.widgets.fields import Field
 from tui.widgets.number_field import NumberField
 from tui.widgets.pictures.curve import curve
-
-if TYPE_CHECKING:
-    from core.lab.catalogue import Answer, Question
 
 CURVE_CELLS, CURVE_ROWS = 46, 4
 LABELS_SHOWN, MEASURED_SHOWN = 5, 3
@@ -40,8 +39,6 @@ LABELS_SHOWN, MEASURED_SHOWN = 5, 3
 class FinetunePane(TrainingPane):
     """A file, a task and a folder in; a model folder out."""
 
-    LAB = "finetune"
-    TITLE = "Fine-tune"
     MODELS: ClassVar[dict[str, str]] = {"model": DEFAULT_MASKED_LM}
     HELP = """\
 # Fine-tune
@@ -65,8 +62,8 @@ options of the command `nlp-tui finetune`.
     overwrite = query_one("#finetune-overwrite", Checkbox)
     answer = query_one("#finetune-answer", Static)
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
         self._started: FinetuneStarted | None = None
         self._last: FinetuneStep | None = None
         self._losses: list[float] = []

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from core.lab.catalogue import Answer
 from core.lab.masked_lm import FilledMasks, FillMasks
+from core.lab.records import Answer
 from core.models.registry import DEFAULT_MASKED_LM
 from core.text.visible import visible
 from tui.commands import running

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -14,6 +14,7 @@ from textual.getters import query_one
 from textual.widgets import Checkbox, Input, Label, Static
 
 from core.lab.masked_lm import FilledMasks, FillMasks
+from core.lab.records import Answer, Question
 from core.models.registry import DEFAULT_MASKED_LM
 from core.text.visible import visible
 from tui.lab.pane import LabPane
@@ -21,9 +22,6 @@ from tui.widgets.bars import bar_rows
 from tui.widgets.check import Check
 from tui.widgets.fields import Field
 from tui.widgets.number_field import NumberField
-
-if TYPE_CHECKING:
-    from core.lab.catalogue import Answer, Question
 
 MASK = "[MASK]"
 _SPAN = re.compile(r"\[MASK\]|\w+(?:['’]\w+)*|[^\w\s]")
@@ -37,8 +35,6 @@ TOP, MOST = 5, 100
 class FillPane(LabPane):
     """A text with masks in, the likeliest words out, as one types."""
 
-    LAB = "fill"
-    TITLE = "Fill masks"
     MODELS: ClassVar[dict[str, str]] = {"model": DEFAULT_MASKED_LM}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+t", "mask_word", "Mask word", tooltip="Hide the word under the cursor", priority=True),

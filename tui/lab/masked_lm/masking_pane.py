@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from rich.cells import cell_len
 from textual import events, on
@@ -15,15 +15,14 @@ from textual.reactive import reactive
 from textual.widgets import Input, Label, Static, TextArea
 
 from core.lab.masked_lm import Disguise, MaskingGame, PlayedToken, PlayMasking
+from core.lab.records import Answer, Question
 from core.models.registry import DEFAULT_MASKED_LM
 from core.text.visible import check_not_empty, visible, visible_alone
+from tui.lab.catalogue import Lab
 from tui.lab.pane import LabPane
 from tui.widgets.bars import fit
 from tui.widgets.fields import Area
 from tui.widgets.number_field import NumberField
-
-if TYPE_CHECKING:
-    from core.lab.catalogue import Answer, Question
 
 EXAMPLE = (
     "Once upon a time there was a little girl who lived near the forest. "
@@ -42,8 +41,6 @@ _HEADING = f"{'truth':<{_CELLS}} {'shown':<{_CELLS}}{'p':>7}{'loss':>6}{'rank':>
 class MaskingPane(LabPane):
     """A text with tokens in disguise, what the model makes of each, and the loss training would lower."""
 
-    LAB = "masking"
-    TITLE = "Masking game"
     MODELS: ClassVar[dict[str, str]] = {"model": DEFAULT_MASKED_LM}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+d", "draw_again", "Draw again", tooltip="Hide other tokens: the next seed", priority=True),
@@ -68,8 +65,8 @@ cent, and rank 1 means that the truth was the first guess.
     rate = query_one("#masking-rate", NumberField)
     answer = query_one("#masking-answer", Static)
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
         self._game: MaskingGame | None = None
 
     def compose_body(self) -> ComposeResult:

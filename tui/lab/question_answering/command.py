@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from core.lab.catalogue import Answer
 from core.lab.question_answering import AnsweredQuestion, AnswerQuestion, no_answerer
+from core.lab.records import Answer
 from core.text.visible import check_not_empty, visible
 from tui.commands import running
 from tui.commands.options import add_model_options, check_text, count, read_text

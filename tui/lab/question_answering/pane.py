@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -14,13 +14,12 @@ from textual.widgets import Input, Static, TextArea
 
 from core.errors import InputError
 from core.lab.question_answering import EXAMPLE_MODEL, AnsweredQuestion, AnswerQuestion, AnswerSpan
+from core.lab.records import Answer, Question
 from core.text.visible import visible
+from tui.lab.catalogue import Lab
 from tui.lab.pane import LabPane
 from tui.widgets.bars import bar, fit
 from tui.widgets.fields import Area, Field
-
-if TYPE_CHECKING:
-    from core.lab.catalogue import Answer, Question
 
 EXAMPLE_QUESTION = "Where did the cat sleep?"
 EXAMPLE_CONTEXT = (
@@ -36,8 +35,6 @@ MARKS = "▸", "◂"
 class AnswerPane(LabPane):
     """A question and a text in, the best piece of the text out."""
 
-    LAB = "answer"
-    TITLE = "Question answering"
     MODELS: ClassVar[dict[str, str]] = {"model": ""}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+t", "next_span", "Next span", tooltip="Mark the next best answer in the text", priority=True),
@@ -60,8 +57,8 @@ models trained on SQuAD 2 give to [CLS]; for others it means nothing.
     spans = query_one("#answer-spans", Static)
     marked = query_one("#answer-marked", Static)
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
         self._answered: AnsweredQuestion | None = None
         self._asked_context = ""
         """The text that the answer's positions belong to."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from core.lab.catalogue import Answer
+from core.lab.records import Answer
 from core.lab.sentence_pairs import Follows, NextSentence
 from core.models.registry import DEFAULT_MASKED_LM
 from tui.commands import running

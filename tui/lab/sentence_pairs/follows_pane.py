@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -12,14 +12,12 @@ from textual.content import Content
 from textual.getters import query_one
 from textual.widgets import Input, Static
 
+from core.lab.records import Answer, Question
 from core.lab.sentence_pairs import Follows, NextSentence
 from core.models.registry import DEFAULT_MASKED_LM
 from tui.lab.pane import LabPane
 from tui.widgets.bars import bar_rows
 from tui.widgets.fields import Field
-
-if TYPE_CHECKING:
-    from core.lab.catalogue import Answer, Question
 
 FIRST, SECOND = "The king had three daughters.", "The youngest was the most beautiful of them all."
 
@@ -27,8 +25,6 @@ FIRST, SECOND = "The king had three daughters.", "The youngest was the most beau
 class FollowsPane(LabPane):
     """Two sentences in, two bars out, as one types."""
 
-    LAB = "follows"
-    TITLE = "Next sentence"
     MODELS: ClassVar[dict[str, str]] = {"model": DEFAULT_MASKED_LM}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+t", "swap", "Swap", tooltip="Let the two sentences change places", priority=True),

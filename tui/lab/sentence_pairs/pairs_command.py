@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from core.lab.catalogue import Answer
+from core.lab.records import Answer
 from core.lab.sentence_pairs import CompareAll, SimilarityMatrix
 from core.models.registry import DEFAULT_PARAPHRASER
 from core.text.visible import visible

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -13,16 +13,15 @@ from textual.getters import query_one
 from textual.reactive import reactive
 from textual.widgets import Static, TextArea
 
+from core.lab.records import Answer, Question
 from core.lab.sentence_pairs import CompareAll, RankedSentence, RankedSentences, RankSentences, SimilarityMatrix
 from core.models.registry import DEFAULT_PARAPHRASER
+from tui.lab.catalogue import Lab
 from tui.lab.pane import LabPane
 from tui.widgets.bars import bar, fit
 from tui.widgets.fields import Area
 from tui.widgets.lines import split_lines
 from tui.widgets.pictures.pair_map import PairMap
-
-if TYPE_CHECKING:
-    from core.lab.catalogue import Answer, Question
 
 EXAMPLE = """\
 The cat is on the mat
@@ -42,8 +41,6 @@ MOST_ROWS = 200
 class SimilarityLab(LabPane):
     """A list of sentences in; a ranking or a heat map out, as one types."""
 
-    LAB = "similarity"
-    TITLE = "Similarity"
     MODELS: ClassVar[dict[str, str]] = {"model": DEFAULT_PARAPHRASER}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+t", "switch", "Rank / map", tooltip="Rank the list, or compare all with all", priority=True),
@@ -67,8 +64,8 @@ on); **Tab** goes into it, the arrow keys walk the pairs, and below the map the 
 
     is_map: reactive[bool] = reactive(False)
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
         self._ranked: RankedSentences | None = None
         self._matrix: SimilarityMatrix | None = None
 

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 
 from core.errors import InputError
-from core.lab.catalogue import Answer
+from core.lab.records import Answer
 from core.lab.sentiment import ReadSentiment, Sentiment
 from core.models.registry import DEFAULT_SENTIMENT
 from core.text.visible import visible

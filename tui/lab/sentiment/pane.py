@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -12,15 +12,14 @@ from textual.geometry import Region
 from textual.getters import query_one
 from textual.widgets import Static, TextArea
 
+from core.lab.records import Answer, Question
 from core.lab.sentiment import LeftOutWord, ReadSentiment, Sentiment
 from core.models.registry import DEFAULT_SENTIMENT
 from core.text.visible import visible
+from tui.lab.catalogue import Lab
 from tui.lab.pane import LabPane
 from tui.widgets.bars import EMPTY, FULL, bar, fit
 from tui.widgets.fields import Area
-
-if TYPE_CHECKING:
-    from core.lab.catalogue import Answer, Question
 
 EXAMPLE = """\
 A warm, funny and clever film.
@@ -37,8 +36,6 @@ MOST_LINES = 500
 class SentimentPane(LabPane):
     """Texts in, one a line; a bar for each, and the words of the line under the cursor."""
 
-    LAB = "sentiment"
-    TITLE = "Sentiment"
     MODELS: ClassVar[dict[str, str]] = {"model": DEFAULT_SENTIMENT}
     HELP = """\
 # Sentiment
@@ -56,8 +53,8 @@ goes to the lists, to scroll them.
     lines = query_one("#sentiment-lines", Static)
     words = query_one("#sentiment-words", Static)
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
         self._known: dict[str, Sentiment] = {}
         """What the model made of the texts that stand there now."""
         self._asked_model = ""

@@ -38,8 +38,6 @@ everything. That is greedy decoding; equal largest logits share.\n"
 class SoftmaxPane(LocalPane):
     """Every step from logits to probabilities, beside the formula as it is written, which overflows."""
 
-    LAB = "softmax"
-    TITLE = "Softmax"
     HELP = """\
 # Softmax
 

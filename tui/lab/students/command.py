@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from core.lab.catalogue import Answer
+from core.lab.records import Answer
 from core.lab.students import HALF, CompareStudents, StudentsCompared, StudentSize
 from core.text.visible import check_encodable, visible
 from tui.commands import running

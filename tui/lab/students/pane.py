@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.getters import query_one
 from textual.widgets import Input, Label, Static
 
+from core.lab.records import Answer, Question
 from core.lab.students import CompareStudents, StudentEntry, StudentsCompared, StudentSize
 from core.models.registry import DEFAULT_MASKED_LM
 from core.text.visible import visible
@@ -18,9 +19,6 @@ from tui.lab.pane import LabPane
 from tui.widgets.bars import fit
 from tui.widgets.fields import Field
 from tui.widgets.number_field import NumberField
-
-if TYPE_CHECKING:
-    from core.lab.catalogue import Answer, Question
 
 EXAMPLE = "Once upon a time there was a little [MASK]."
 TOP = 3
@@ -33,8 +31,6 @@ DEFAULT_STUDENT = "starter/distilbert"
 class StudentsPane(LabPane):
     """Two models and a text in; both distributions, their distance, sizes and speeds out."""
 
-    LAB = "students"
-    TITLE = "Teacher & student"
     MODELS: ClassVar[dict[str, str]] = {"teacher": DEFAULT_MASKED_LM, "student": DEFAULT_STUDENT}
     HELP = """\
 # Teacher & student

@@ -19,6 +19,7 @@ from core.errors import EngineError, InputError
 from core.lab.wordpiece import CONTINUES, UNKNOWN, Try, Walk, walk
 from core.models.registry import tokenizer_folder
 from core.text.visible import check_not_empty, visible, visible_alone
+from tui.lab.catalogue import Lab
 from tui.lab.local_pane import LocalPane
 from tui.widgets.check import Check
 from tui.widgets.fields import Field
@@ -42,8 +43,6 @@ MISSES = 4
 class WordPiecePane(LocalPane):
     """A text and a vocabulary in, the greedy walk out."""
 
-    LAB = "wordpiece"
-    TITLE = "WordPiece"
     HELP = """\
 # WordPiece
 
@@ -62,8 +61,8 @@ arrow keys scroll.
     use_berts = query_one("#wordpiece-berts", Checkbox)
     answer = query_one("#wordpiece-answer", Static)
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
         self._tokenizer: TextTokenizer | None = None
 
     def compose_body(self) -> ComposeResult:

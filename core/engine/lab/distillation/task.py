@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 import torch
 
-from core.engine.lab.desk import Desk
+from core.engine.lab.desk import Desk, Task, Tasks
 from core.engine.lab.distillation.card import card
 from core.engine.lab.distillation.checkpoint import drop_checkpoint, read_checkpoint, save_checkpoint
 from core.engine.lab.distillation.model import Distiller, Pieces, cut
@@ -273,3 +273,6 @@ def _save_student(folder: ModelFolder, student: Any, tokenizer: Any, readme: str
 
 def _size(model: torch.nn.Module) -> int:
     return sum(weight.numel() for weight in model.parameters())
+
+
+TASKS: Tasks = {Distil: Task(distil)}

@@ -21,7 +21,7 @@ from core.engine.lab.evaluation.work import (
     split_batches,
     tokenise,
 )
-from core.engine.lab.similarity import similar_label
+from core.engine.lab.sentence_pairs import similar_label
 from core.engine.networks.encoder_models import LoadedEncoder, two_labelled
 from core.errors import ModelFormatError
 from core.lab.evaluation import ClassifierEvaluation, Evaluate, EvaluationRun, EvaluationTask, Mistake

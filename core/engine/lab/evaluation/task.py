@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import assert_never
 
-from core.engine.lab.desk import Desk
+from core.engine.lab.desk import Desk, Task, Tasks
 from core.engine.lab.evaluation.causal import CausalWork
 from core.engine.lab.evaluation.classifier import ClassifierWork
 from core.engine.lab.evaluation.journal import Journal, Values, digest, file_digest
@@ -194,3 +194,6 @@ def _write_predictions(path: Path, work: Work, values: Values) -> None:
         raise EngineError(
             f"{path} cannot be written: {error.strerror}", "free some space, or write elsewhere"
         ) from None
+
+
+TASKS: Tasks = {Evaluate: Task(evaluate)}

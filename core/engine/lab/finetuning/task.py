@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 from torch import Tensor
 
-from core.engine.lab.desk import Desk
+from core.engine.lab.desk import Desk, Task, Tasks
 from core.engine.lab.finetuning.card import card
 from core.engine.lab.finetuning.folder import ModelFolder
 from core.engine.lab.finetuning.model import Classifier, Figures, choose_precision, load_trainable
@@ -306,3 +306,6 @@ def _restored(folder: ModelFolder, question: Finetune, classifier: Classifier, r
     classifier.precision = saved["precision"]
     measured = [FinetuneMeasured(**one) for one in saved["measured"]]
     return _Course(saved["step"], measured, saved["best_weights"], saved["seconds"])
+
+
+TASKS: Tasks = {Finetune: Task(finetune)}

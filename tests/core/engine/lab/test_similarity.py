@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from core.engine.lab.similarity import compare, similar_label
+from core.engine.lab.sentence_pairs import compare, similar_label
 from core.engine.networks.encoder_models import LoadedEncoder
 from core.errors import ModelFormatError
 from tests.builders import Builder

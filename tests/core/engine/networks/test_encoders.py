@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from core.backends.process import worker_environment
-from core.engine.lab.similarity import compare, compare_many
+from core.engine.lab.sentence_pairs import compare, compare_many
 from core.engine.networks.encoder_models import LoadedEncoder, load_encoder
 from core.engine.networks.encoders import batches_by_length, pad, share_modules
 from core.engine.networks.head import Head
