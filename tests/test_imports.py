@@ -27,6 +27,7 @@ COMMAND_MODULES = tuple(command.module for command in (*COMMANDS, *LAB_COMMANDS)
 MAY_NOT_LOAD: list[tuple[str, tuple[str, ...]]] = [
     ("tui.cli", (*HEAVY, "textual", "tokenizers", "asyncio", "core.backends.process", *COMMAND_MODULES)),
     ("tui.commands.running", (*HEAVY, "textual", "core.engine.worker", "core.engine.engine")),
+    ("core.backends.catalogue", (*HEAVY, "asyncio", "core.backends.process")),
     ("core.backends.process", (*HEAVY, "textual", "tui", "core.engine.worker", "core.engine.engine")),
     ("core.models.hub.download", (*HEAVY, "textual", "tui", "huggingface_hub", "core.models.hub.process.main")),
     ("core.models.hub.process.main", ("torch", "transformers", "safetensors", "textual", "tui")),

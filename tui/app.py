@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from core.backends.backend import Backend
-from core.backends.process import EngineProcess
+from core.backends.catalogue import open_backend
 from core.models.registry import DEFAULT_GENERATOR
 from tui.host import Target
 from tui.main.screen import MainScreen
@@ -50,7 +50,7 @@ class NlpTui(App[None]):
             offline: open no connection, whatever is asked for.
         """
         super().__init__()
-        self._engine = engine or EngineProcess()
+        self._engine = engine or open_backend()
         self._target = Target(model, device, dtype)
         self._prompt = prompt
         self._restore = restore and not prompt
@@ -75,7 +75,7 @@ class NlpTui(App[None]):
             screen = LabScreen(self._engine, device=self._target.device, dtype=self._target.dtype)
             self.install_screen(screen, "lab")
         if isinstance(self.screen, MainScreen):
-            screen.run_on(self.screen.target.device)
+            screen.run_on(self.screen.target.device, self.screen.status.model)
         if self.screen is not screen:
             await self.push_screen(screen)
         if lab or screen.pane is None:

@@ -1,13 +1,14 @@
 """A backend: a place where a model runs, and the interface's only way to it.
 
 Every request gets a `Reply`, an async iterator of its events that raises an `EngineError` when the request fails or the
-backend is lost. `catalogue` makes backends; panes never see one.
+backend is lost. `catalogue` opens backends; what a model can do on one, its `ModelInfo` says. Panes see no backend.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Protocol
 
 from core.errors import KINDS, EngineError
@@ -21,11 +22,37 @@ CANCEL_PATIENCE_S = 1.0
 class Backend(Protocol):
     """What the interface needs of the place where a model runs."""
 
+    def check(self, model: str, starter: str = "") -> None:
+        """Refuse a model that is surely not there, before anything is started.
+
+        Args:
+            model: as the user named it.
+            starter: the bundled one for the task at hand, for the hint; empty when the task is not known.
+
+        Raises:
+            EngineError: it is not there, or cannot be used.
+        """
+
+    def tokenizer_folder(self, model: str) -> Path | None:
+        """Find a model's tokenizer; None when it is not on this machine, or not yet.
+
+        Raises:
+            EngineError: there is no such model.
+        """
+
     async def start(self) -> None:
-        """Make it ready to take requests."""
+        """Make it ready to take requests.
+
+        Raises:
+            EngineError: it cannot be.
+        """
 
     async def send(self, request: Work) -> Reply:
-        """Send a request; its id is replaced by a fresh one."""
+        """Send a request; its id is replaced by a fresh one.
+
+        Raises:
+            EngineError: the backend cannot be reached. What is wrong with the request itself, the reply says.
+        """
 
     def cancel(self, reply: Reply) -> None:
         """See `Reply.cancel`."""

@@ -1,7 +1,6 @@
-"""The interface's way to the engine: an asyncio client that starts the engine process, talks to it, and outlives it.
+"""The backend of this machine: starts the engine process, talks to it through pipes, and outlives it.
 
-Every request gets a `Reply`, an async iterator of its events that raises an `EngineError` when the request fails or
-the process dies. The next request after a death starts a new process. Nothing here imports torch.
+A process that dies fails every open `Reply`; the next request starts a new one. Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -13,12 +12,14 @@ import signal
 import sys
 from collections import deque
 from dataclasses import replace
+from pathlib import Path
 
 from core.backends.backend import CANCEL_PATIENCE_S, Reply
 from core.errors import EngineStoppedError
 from core.messages.codec import decode, encode
 from core.messages.protocol import Ask, Cancel, Event, Hello, Request, Retune, Work
 from core.messages.sampling_params import SamplingParams
+from core.models.registry import is_converted, resolve, weight_files
 
 STEP_PATIENCE_S = 15.0
 """As `CANCEL_PATIENCE_S` for questions of the lab, which look up between two steps of training or two batches."""
@@ -51,6 +52,22 @@ class EngineProcess:
     def pid(self) -> int | None:
         """The engine's process id while it runs."""
         return self._process.pid if self._process is not None and self._process.returncode is None else None
+
+    def check(self, model: str, starter: str = "") -> None:
+        """See `Backend.check`.
+
+        Raises:
+            ModelNotFoundError, ModelFormatError: as `registry.resolve` and `registry.weight_files`.
+        """
+        weight_files(resolve(model, starter))
+
+    def tokenizer_folder(self, model: str) -> Path | None:
+        """See `Backend.tokenizer_folder`; that of a gguf file comes when it is loaded for the first time.
+
+        Raises:
+            ModelNotFoundError, ModelFormatError: as `registry.resolve`.
+        """
+        return resolve(model).folder if is_converted(model) else None
 
     async def start(self) -> None:
         """Start the process unless it runs; returns as soon as it is started, long before a model is there.

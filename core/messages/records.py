@@ -215,6 +215,18 @@ class Exchange:
     answer: str
 
 
+class Ability(StrEnum):
+    """What a model can do where it runs, beside writing; the value ends the sentence "it cannot …"."""
+
+    PLACEMENT = "choose a device or a precision"
+    EXACT_TOKENS = "go on from given tokens, only from a text"
+    RETUNING = "change its settings while it writes"
+    DISTRIBUTION = "show how likely each token of the vocabulary is"
+    SCORES = "score the tokens of a given text"
+    COMPARISON = "compare two sentences"
+    LAB = "answer questions of the lab"
+
+
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
     """A model that is loaded."""
@@ -236,6 +248,8 @@ class ModelInfo:
     """What the user should know of how it was loaded, such as a precision that was not used."""
     chat: bool = False
     """Whether it has a chat template: it answers in turns; else it continues text."""
+    can: tuple[Ability, ...] = tuple(Ability)
+    """What its backend can do with it; runs on disk do not keep it."""
 
 
 @dataclass(frozen=True, slots=True)

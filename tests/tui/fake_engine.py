@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from core.backends.backend import Reply
 from core.errors import EngineError
@@ -26,6 +27,7 @@ from core.messages.protocol import (
 )
 from core.messages.records import FinishReason, ModelInfo, RunStats, Similarity, StepRecord
 from core.messages.sampling_params import SamplingParams
+from core.models.registry import is_converted, resolve
 
 INFO = ModelInfo("starter/gpt2", "starter", "/models/gpt2", "GPT2LMHeadModel", 10, 512, 50257, "cpu", "float32", 0.1)
 
@@ -41,6 +43,12 @@ class FakeEngine:
         self.loads = loads
         self.load_error: EngineError | None = None
         self.script: Callable[[Work], list[Event]] | None = None
+
+    def check(self, model: str, starter: str = "") -> None:
+        resolve(model, starter)
+
+    def tokenizer_folder(self, model: str) -> Path | None:
+        return resolve(model).folder if is_converted(model) else None
 
     async def start(self) -> None:
         self.starts += 1

@@ -1,6 +1,6 @@
 """`nlp-tui bench`: how fast a model runs on this machine in each precision, in about half a minute.
 
-Measured by the engine itself through the same client as everything else; the comparison with other programs is in
+Measured by the engine itself through the same backend as everything else; the comparison with other programs is in
 `benchmarks/`, which is not installed.
 """
 
@@ -11,12 +11,13 @@ import asyncio
 from dataclasses import asdict, dataclass
 from statistics import median
 
-from core.backends.process import EngineProcess
+from core.backends.backend import Backend
+from core.backends.catalogue import open_backend
 from core.errors import EngineError
 from core.messages.protocol import Generate, Load, Loaded, SequenceDone
 from core.messages.records import ModelInfo, RunStats
 from core.messages.sampling_params import SamplingParams
-from core.models.registry import DEFAULT_GENERATOR, resolve, weight_files
+from core.models.registry import DEFAULT_GENERATOR
 from core.text.visible import visible
 from tui.commands.options import setting
 from tui.commands.parser import Parser
@@ -55,9 +56,10 @@ def add_arguments(parser: Parser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print a row a precision."""
     model, new_tokens = options.model, options.max_new_tokens
-    weight_files(resolve(model))
+    backend = open_backend()
+    backend.check(model)
     say(f"{model}: {new_tokens} tokens, a few times in each precision; about half a minute")
-    speeds = asyncio.run(measure(model, options.device, new_tokens))
+    speeds = asyncio.run(measure(backend, model, options.device, new_tokens))
     if not options.json:
         print(f"{'precision':<10} {'tokens/s':>9} {'÷ float32':>9} {'TTFT ms':>8} {'ITL p50':>8} {'p99 ms':>7}  error")
     for speed in speeds:
@@ -72,10 +74,11 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-async def measure(model: str, device: str, new_tokens: int) -> list[Speed]:
+async def measure(backend: Backend, model: str, device: str, new_tokens: int) -> list[Speed]:
     """Run the model a few times in every precision it can be had in.
 
     Args:
+        backend: where it runs; closed at the end.
         model: a causal model.
         device: as `--device`.
         new_tokens: tokens a run, unless the model ends it.
@@ -84,11 +87,10 @@ async def measure(model: str, device: str, new_tokens: int) -> list[Speed]:
         EngineError: it cannot be loaded at all.
     """
     speeds: list[Speed] = []
-    client = EngineProcess()
     try:
         for precision in PRECISIONS:
             try:
-                info = await _load(client, Load(0, model, device, precision))
+                info = await _load(backend, Load(0, model, device, precision))
             except EngineError:
                 if precision == PRECISIONS[0]:
                     raise
@@ -97,12 +99,12 @@ async def measure(model: str, device: str, new_tokens: int) -> list[Speed]:
                 speeds.append(Speed(model, precision, 0.0, 0.0, 0.0, 0.0, 0.0, info.load_s, 0.0, 1.0, info.note))
                 continue
             runs = [
-                await _run(client, Generate(0, model, PROMPT, _params(new_tokens), device, precision))
+                await _run(backend, Generate(0, model, PROMPT, _params(new_tokens), device, precision))
                 for _ in range(REPEATS + 1)
             ]
             speeds.append(_summary(model, info, runs[1:], speeds[0].tokens_per_s if speeds else 0.0))
     finally:
-        await client.close()
+        await backend.close()
     return speeds
 
 
@@ -111,14 +113,14 @@ def _params(new_tokens: int) -> SamplingParams:
     return SamplingParams(max_new_tokens=new_tokens, seed=1, temperature=1.5)
 
 
-async def _load(client: EngineProcess, request: Load) -> ModelInfo:
-    event = await (await client.send(request)).last()
+async def _load(backend: Backend, request: Load) -> ModelInfo:
+    event = await (await backend.send(request)).last()
     assert isinstance(event, Loaded)
     return event.info
 
 
-async def _run(client: EngineProcess, request: Generate) -> RunStats:
-    reply = await client.send(request)
+async def _run(backend: Backend, request: Generate) -> RunStats:
+    reply = await backend.send(request)
     ends = [event.stats async for event in reply if isinstance(event, SequenceDone)]
     return ends[0]
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from core.backends.catalogue import open_backend
 from core.errors import EngineError, InputError
 from core.history.run_lines import LoggedRun, LoggedToken, read_runs
 from core.messages.protocol import Generate, SequenceDone, TokenGenerated
 from core.messages.records import NOT_TRACED, Provenance
 from core.messages.sampling_params import ScheduledParams
-from core.models.registry import resolve, weight_files
 from tui.commands.parser import Parser
 from tui.commands.running import converse_in_turn, print_json, say
 
@@ -106,7 +106,7 @@ def _read(path: str) -> list[LoggedRun]:
 
 
 def _request(run: LoggedRun) -> Generate:
-    weight_files(resolve(run.model))
+    open_backend().check(run.model)
     return Generate(
         id=0,
         model=run.model,

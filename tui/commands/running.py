@@ -1,4 +1,4 @@
-"""What the commands without a screen do alike: data on stdout, talk and progress on stderr, one client for every task.
+"""What the commands without a screen do alike: data on stdout, talk and progress on stderr, one backend for every task.
 
 What is printed for people passes through `visible`, so no byte of a prompt or a model can steer the terminal.
 """
@@ -15,11 +15,11 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
 from core.backends.backend import Reply
-from core.backends.process import EngineProcess
+from core.backends.catalogue import open_backend
 from core.lab.records import Answer, Question
 from core.messages.codec import to_json
 from core.messages.protocol import Answered, Ask, Progress, Work
-from core.models.registry import resolve, starters_note, weight_files
+from core.models.registry import starters_note
 from core.text.visible import visible
 
 EXIT_INTERRUPTED = 130
@@ -39,9 +39,9 @@ class Target:
         """From parsed options; refuses a model that is not here before any process is started.
 
         Raises:
-            ModelNotFoundError, ModelFormatError: as `registry.resolve` and `registry.weight_files`.
+            EngineError: as `Backend.check`.
         """
-        weight_files(resolve(options.model, getattr(options, "starter", "")))
+        open_backend().check(options.model, getattr(options, "starter", ""))
         return cls(options.model, options.device, options.dtype, options.json)
 
 
@@ -95,7 +95,7 @@ def converse(request: Work, take: Take) -> int:
 
 
 def converse_in_turn(exchanges: Iterable[tuple[Work, Take]]) -> int:
-    """Send requests one after the other to one engine; the next one is asked for when the last is answered.
+    """Send requests one after the other to one backend; the next one is asked for when the last is answered.
 
     Args:
         exchanges: each request with what takes its events; nothing more is taken from it after a ctrl+c.
@@ -105,10 +105,10 @@ def converse_in_turn(exchanges: Iterable[tuple[Work, Take]]) -> int:
     """
 
     async def conversation() -> int:
-        client, interrupted = EngineProcess(), False
+        backend, interrupted = open_backend(), False
         try:
             for request, take in exchanges:
-                reply = await client.send(request)
+                reply = await backend.send(request)
 
                 def interrupt(reply: Reply = reply) -> None:
                     nonlocal interrupted
@@ -121,7 +121,7 @@ def converse_in_turn(exchanges: Iterable[tuple[Work, Take]]) -> int:
                 if interrupted:
                     return EXIT_INTERRUPTED
         finally:
-            await client.close()
+            await backend.close()
         return 0
 
     return _run(conversation())

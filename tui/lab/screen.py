@@ -18,10 +18,12 @@ from textual.widgets import ContentSwitcher, Footer, OptionList
 from textual.widgets.option_list import Option
 from textual.worker import Worker
 
+from core.backends.abilities import check_can, needs
 from core.backends.backend import Backend, Reply
 from core.errors import EngineError
 from core.lab.records import Question
 from core.messages.protocol import Answered, Ask, Progress
+from core.messages.records import ModelInfo
 from tui.keys import KEYS_HELP
 from tui.lab.catalogue import LABS
 from tui.lab.pane import LabPane
@@ -51,6 +53,8 @@ class LabScreen(Screen[None]):
         super().__init__()
         self._engine = engine
         self._device, self._dtype = device, dtype
+        self._main_model: ModelInfo | None = None
+        """That of the main screen, which tells what the backend can do; None until it is loaded."""
         self._replies: dict[str, Reply] = {}
         """What is being answered, by lab."""
 
@@ -78,9 +82,9 @@ class LabScreen(Screen[None]):
         if self.pane is not None:
             self.call_after_refresh(self.pane.first_field().focus)
 
-    def run_on(self, device: str) -> None:
-        """Have questions answered on another device from now on."""
-        self._device = device
+    def run_on(self, device: str, main_model: ModelInfo | None) -> None:
+        """Have questions answered on another device from now on, by the backend of the main screen's model."""
+        self._device, self._main_model = device, main_model
 
     def on_resize(self, event: events.Resize) -> None:
         """Give the list less room on a small terminal."""
@@ -151,8 +155,10 @@ class LabScreen(Screen[None]):
         """Have a question answered into its pane."""
         pane.add_class("-busy")
         reply: Reply | None = None
+        request = Ask(0, question, self._device, self._dtype)
         try:
-            reply = await self._engine.send(Ask(0, question, self._device, self._dtype))
+            check_can(self._main_model, *needs(request))
+            reply = await self._engine.send(request)
             self._replies[pane.lab.name] = reply
             async for event in reply:
                 if isinstance(event, Progress):
