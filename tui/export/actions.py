@@ -11,11 +11,11 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
+from core.backends.backend import Backend
 from core.errors import EngineError, InputError
 from core.history.as_command import as_command
 from core.history.as_python import as_python
 from core.messages.records import Candidate
-from core.models.registry import tokenizer_folder
 from core.text.visible import visible
 from tui.conversations.branch_tree import Node, branch_tree, tree_members
 from tui.conversations.branches_dialog import BranchesDialog
@@ -210,7 +210,7 @@ async def _find(screen: MainScreen, thing: Thing) -> tuple[str, str]:
             return "\t".join(map(str, columns)), ""
         case Thing.PYTHON | Thing.COMMAND:
             run, _ = current_run(screen)
-            same_ids = await asyncio.to_thread(_splits_the_same, run)
+            same_ids = await asyncio.to_thread(_splits_the_same, run, screen.backend)
             if thing is Thing.PYTHON:
                 ids = () if same_ids else run.prompt_ids
                 return as_python(run.info, run.prompt, run.params, ids, run.retunes), ""
@@ -235,12 +235,13 @@ def _command(screen: MainScreen, run: KeptRun) -> str:
     return as_command(run.info.name, run.prompt, run.params, device=screen.target.device, dtype=dtype)
 
 
-def _splits_the_same(run: KeptRun) -> bool:
+def _splits_the_same(run: KeptRun, backend: Backend) -> bool:
     """Whether the tokenizer makes of a run's prompt the tokens that it read; a branch may have read others."""
     from core.text.tokenization import TextTokenizer  # comes after the first frame
 
     try:
-        tokenizer = TextTokenizer.from_folder(run.info.name, tokenizer_folder(run.info.name))
+        folder = backend.tokenizer_folder(run.info.name)
+        tokenizer = None if folder is None else TextTokenizer.from_folder(run.info.name, folder)
     except EngineError:
         return False
-    return tuple(tokenizer.ids(run.prompt)) == run.prompt_ids
+    return tokenizer is not None and tuple(tokenizer.ids(run.prompt)) == run.prompt_ids

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.backends.abilities import check_can, needs
 from core.backends.backend import Backend
 from core.errors import EngineError
 from core.messages.protocol import Compare, Compared, Progress
@@ -24,9 +25,10 @@ class Comparing:
     async def _compare(self, first: str, second: str) -> None:
         pane, model = self._pane, self._pane.model
         pane.show_note("comparing…")
+        request = Compare(0, model, first, second, self._host.target.device)
         try:
-            reply = await self._backend.send(Compare(0, model, first, second, self._host.target.device))
-            async for event in reply:
+            check_can(self._host.model, *needs(request))
+            async for event in await self._backend.send(request):
                 if isinstance(event, Progress):
                     pane.show_note(f"{model}: {event.stage}, {event.fraction:.0%}")
                 elif isinstance(event, Compared):

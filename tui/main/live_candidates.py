@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from core.backends.abilities import check_can, needs
 from core.backends.backend import Backend
 from core.errors import EngineError
 from core.messages.protocol import Inspect, Inspected
@@ -145,6 +146,7 @@ class LiveCandidates:
             earlier=() if subject.context_ids else self._history.earlier(),
         )
         try:
+            check_can(self._host.model, *needs(request))
             async for event in await self._backend.send(request):
                 if isinstance(event, Inspected) and subject == self._subject:
                     self._pane.show(

@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from core.backends.backend import Backend
 from core.errors import EngineError
-from core.models.registry import is_converted, tokenizer_folder
+from core.models.registry import tokenizer_folder
 from tui.host import Host, Task
 from tui.main.panes.prompt import PromptPane
 from tui.main.panes.tokens import Breakdown, TokensPane
@@ -28,8 +29,11 @@ WORDPIECE = "bert-base-uncased"
 class LiveTokens:
     """Keeps the tokens pane true to the prompt."""
 
-    def __init__(self, host: Host, pane: TokensPane, prompt: PromptPane, pause_s: float = PAUSE_S) -> None:
+    def __init__(
+        self, host: Host, backend: Backend, pane: TokensPane, prompt: PromptPane, pause_s: float = PAUSE_S
+    ) -> None:
         self._host = host
+        self._backend = backend
         self._pane = pane
         self._prompt = prompt
         self._pause_s = pause_s
@@ -37,7 +41,7 @@ class LiveTokens:
         """A long text that waits."""
         self._tokenizers: dict[Breakdown, TextTokenizer] = {}
         self._awaited = ""
-        """The model whose tokenizer comes with its conversion."""
+        """The model whose tokenizer is not here before it is loaded, and perhaps not then."""
 
     def begin(self, model: str) -> None:
         """Read the tokenizers in the background, then show the prompt's tokens."""
@@ -72,11 +76,15 @@ class LiveTokens:
 
         for view, name in ((Breakdown.GENERATOR, model), (Breakdown.WORDPIECE, WORDPIECE)):
             try:
-                if view is Breakdown.GENERATOR and not is_converted(name):
+                find = self._backend.tokenizer_folder if view is Breakdown.GENERATOR else tokenizer_folder
+                folder = find(name)
+                if folder is None:
                     self._tokenizers.pop(view, None)
                     self._awaited = name
+                    if self._host.model is not None:
+                        self._pane.show_missing(name)
                     continue
-                tokenizer = await asyncio.to_thread(TextTokenizer.from_folder, name, tokenizer_folder(name))
+                tokenizer = await asyncio.to_thread(TextTokenizer.from_folder, name, folder)
             except EngineError as error:
                 self._host.tell(str(error), failed=True)
             else:

@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from core.backends.abilities import check_can, needs
 from core.backends.backend import Backend, Reply
-from core.errors import EngineError, EngineStoppedError, PromptTooLongError
+from core.errors import EngineError, EngineStoppedError, InputError, PromptTooLongError
 from core.messages.protocol import (
     BeamsAdvanced,
     Event,
@@ -19,7 +20,7 @@ from core.messages.protocol import (
     SequenceDone,
     TokenGenerated,
 )
-from core.messages.records import Candidate, Exchange, StepRecord
+from core.messages.records import Ability, Candidate, Exchange, StepRecord
 from core.messages.sampling_params import SamplingParams, describe_way
 from tui.host import Host
 from tui.main.panes.conversation import ConversationPane
@@ -168,7 +169,13 @@ class Runs:
 
     def retune(self, params: SamplingParams) -> None:
         """Let the run under way go on with other settings."""
-        if self._reply is not None:
+        if self._reply is None:
+            return
+        try:
+            check_can(self._host.model, Ability.RETUNING)
+        except InputError as error:
+            self._host.say(str(error))
+        else:
             self._reply.retune(params)
 
     def _end_of(self, turn: Turn) -> Departure:
@@ -201,6 +208,7 @@ class Runs:
         host, params = self._host, request.params
         shown_s, first_s, count = 0.0, 0.0, 0
         kept: KeptRun | None = None
+        check_can(host.model, *needs(request))
         self._reply = await self._backend.send(request)
         async for event in self._reply:
             if kept is not None:

@@ -81,7 +81,7 @@ class MainScreen(Screen[None]):
 
     def __init__(self, backend: Backend, target: Target, prompt: str = "", *, restore: bool = False) -> None:
         super().__init__(classes="-show-conversation")  # set before styles are worked out, which is what costs
-        self._backend = backend
+        self.backend = backend
         self.set_reactive(MainScreen.target, target)
         self.conversation = ConversationPane(id="conversation")
         self.ribbon = RibbonPane(id="ribbon")
@@ -94,7 +94,7 @@ class MainScreen(Screen[None]):
         self.runs = Runs(self, backend, self.conversation, self.sampling)
         self.conversations = Conversations(self, self.runs, self.conversation, restore=restore)
         self._loading = Loading(self, backend, self._begin_with)
-        self._live_tokens = LiveTokens(self, self.tokens, self.prompt)
+        self._live_tokens = LiveTokens(self, backend, self.tokens, self.prompt)
         self._live_candidates = LiveCandidates(self, backend, self.runs, self.candidates, self.prompt, self.sampling)
         self.xray = Xray(self, backend, self.runs, self.ribbon, self._live_candidates, self.conversations.fill)
         self._comparing = Comparing(self, backend, self.similarity)
@@ -126,7 +126,7 @@ class MainScreen(Screen[None]):
     async def on_unmount(self) -> None:
         """Leave no engine behind."""
         self.conversations.close()
-        await self._backend.close()
+        await self.backend.close()
 
     def on_resize(self, event: events.Resize) -> None:
         """Fold into tabs when the terminal is small."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from core.backends.abilities import check_can, needs
 from core.backends.backend import Backend
 from core.errors import EngineError
 from core.messages.protocol import Scored, ScoreTokens
@@ -116,6 +117,7 @@ class Xray:
         scores: list[TokenScore] = []
         try:
             request = ScoreTokens(0, target.model, run.prompt_ids, target.device, target.dtype)
+            check_can(self._host.model, *needs(request))
             async for event in await self._backend.send(request):
                 if isinstance(event, Scored):
                     scores += event.scores

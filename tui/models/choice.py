@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from core.backends.abilities import check_can, needs
 from core.errors import EngineError
 from core.memory import RESERVE_BYTES, free_bytes
+from core.messages.protocol import Load
 from core.models.registry import resolve
 from tui.main.panes.similarity import SimilarityPane
 from tui.models.board import Board, Writing
@@ -84,7 +86,13 @@ class ModelChoice:
 
     def run_on(self, device: str, precision: str) -> None:
         """Let the model that writes run elsewhere, or in another precision; it is loaded anew."""
-        self._writing.target = replace(self._writing.target, device=device, dtype=precision)
+        target = replace(self._writing.target, device=device, dtype=precision)
+        try:
+            check_can(self._writing.model, *needs(Load(0, target.model, device, precision)))
+        except EngineError as error:
+            self._board.say(str(error), failed=True)
+        else:
+            self._writing.target = target
 
     def _write_with(self, name: str) -> None:
         writing = self._writing

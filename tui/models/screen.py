@@ -299,6 +299,7 @@ float32, two in float16 and bfloat16, one in int8, so the number of parameters t
     def _run_otherwise(self, event: ModelSettings.Chosen) -> None:
         event.stop()
         self._choice.run_on(event.device, event.precision)
+        self._show_use()  # what was refused is taken back
 
     # -- helpers ------------------------------------------------------------------------------------------------------
 

@@ -120,6 +120,13 @@ for that splits é into e and its accent, and 득 into ㄷ, ㅡ and ㄱ.
         line.set_class(bool(notes), "-some")
         self.query_one(f"#{view}-tokens", TokenView).show(pieces, source)
 
+    def show_missing(self, name: str) -> None:
+        """Say that the generator's tokenizer is not here, in the place of its tokens."""
+        heading = Content(f"the tokenizer of {visible(name)} is not on this machine")
+        self.query_one("#generator-heading", Static).update(heading)
+        self.query_one("#generator-notes", Static).remove_class("-some")
+        self.generator_view.show((), "")
+
     def show_special(self, tokenizers: dict[str, tuple[SpecialToken, ...]]) -> None:
         """Fill the table of special tokens, tokenizer by tokenizer."""
         parts: list[Content | str | tuple[str, str]] = []
