@@ -13,6 +13,7 @@ from core.models.registry import STARTER_FOLDER, resolve
 from core.text.tokenization import Scheme, SpecialToken, TextTokenizer
 from tests.core.gguf_files import GgufFile
 from tests.tui.conftest import read_tokenizer
+from tests.tui.fake_engine import FakeEngine
 from tests.tui.fake_host import FakeHost
 from tui.main.live_tokens import LONG_TEXT, WORDPIECE, LiveTokens
 from tui.main.panes.prompt import PromptPane
@@ -53,7 +54,7 @@ class Live:
 
     def __init__(self) -> None:
         self.host, self.pane, self.prompt = FakeHost(), FakeTokens(), PromptPane()
-        self.hand = LiveTokens(self.host, self.pane, self.prompt, pause_s=0)
+        self.hand = LiveTokens(self.host, FakeEngine(), self.pane, self.prompt, pause_s=0)
 
     async def begin(self, model: str = GPT2) -> None:
         self.hand.begin(model)
