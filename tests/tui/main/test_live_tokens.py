@@ -28,6 +28,7 @@ class FakeTokens(TokensPane):
     def __init__(self) -> None:
         super().__init__()
         self.shown, self.special = list[tuple[Breakdown, str, str, int]](), list[list[str]]()
+        self.missing: list[str] = []
 
     def show(
         self,
@@ -42,6 +43,9 @@ class FakeTokens(TokensPane):
 
     def show_special(self, tokenizers: dict[str, tuple[SpecialToken, ...]]) -> None:
         self.special.append(list(tokenizers))
+
+    def show_missing(self, name: str) -> None:
+        self.missing.append(name)
 
     @property
     def sources(self) -> list[str]:
@@ -111,6 +115,7 @@ async def test_the_tokens_of_a_gguf_file_come_with_its_conversion(
     await live.begin()
     await live.begin(file)
     assert live.pane.special[-1] == [WORDPIECE]  # the one of the model before is gone
+    assert live.pane.missing == [file]
     live.hand.model_came(GPT2)
     shutil.copytree(STARTER_FOLDER / "gpt2", resolve(file).folder)
     live.hand.model_came(file)
