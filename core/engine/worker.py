@@ -88,8 +88,7 @@ def main() -> None:
     os.nice(NICENESS)
     inbox = Inbox(sys.stdin.buffer)
     emit(Hello(0, os.getpid()))
-    # torch takes over a second, so the hello goes out first.
-    from core.engine.engine import Engine
+    from core.engine.engine import Engine  # torch takes over a second, so the hello goes out first
 
     engine = Engine(emit)
 

@@ -166,8 +166,7 @@ def starters_note(names: Iterable[str]) -> str:
 
 def _conversion_folder(file: Path) -> Path:
     """Where a gguf file's conversion is kept; another one as soon as the file changes."""
-    # platformdirs is for those who have such a file
-    from core.locations import conversions_folder
+    from core.locations import conversions_folder  # platformdirs, for those who have such a file
 
     state = file.stat()
     mark = hashlib.sha256(f"{file.resolve()}\0{state.st_size}\0{state.st_mtime_ns}".encode()).hexdigest()

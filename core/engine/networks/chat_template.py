@@ -37,8 +37,7 @@ class ChatTemplate:
         Raises:
             ModelFormatError: the template is broken, or refuses such a chat.
         """
-        # transformers costs seconds, and only chats need it
-        from transformers.utils.chat_template_utils import render_jinja_template
+        from transformers.utils.chat_template_utils import render_jinja_template  # seconds, which only chats need
 
         messages: list[dict[str, str]] = []
         for exchange in earlier:

@@ -125,20 +125,16 @@ def load_tokenizer(resolved: ResolvedModel) -> Any:
     Raises:
         ModelFormatError: it cannot be loaded.
     """
-    # transformers costs seconds, so nothing imports it before a model needs it.
-    from transformers import AutoTokenizer
-
+    tokenizers = _transformers().AutoTokenizer
     try:
-        return AutoTokenizer.from_pretrained(resolved.folder, local_files_only=True, trust_remote_code=False)
+        return tokenizers.from_pretrained(resolved.folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         raise load_failure(f"the tokenizer of {resolved.name}", resolved.folder, error) from error
 
 
 def auto_class(head: Head) -> Any:
     """transformers' Auto class for a task."""
-    # transformers costs seconds, so nothing imports it before a model needs it.
-    import transformers
-
+    transformers = _transformers()
     match head:
         case Head.MASKED_LM:
             return transformers.AutoModelForMaskedLM
@@ -150,6 +146,12 @@ def auto_class(head: Head) -> Any:
             return transformers.AutoModelForQuestionAnswering
         case Head.STATES:
             return transformers.AutoModel
+
+
+def _transformers() -> Any:
+    import transformers  # costs seconds, so nothing imports it before a model needs it
+
+    return transformers
 
 
 def _model(head: Head, resolved: ResolvedModel, device: torch.device, precision: str) -> tuple[Any, int, str, str]:

@@ -108,8 +108,7 @@ def _write(model: ResolvedModel, header: GgufHeader, folder: Path, progress: Pro
     assert model.file is not None
     source: dict[str, Any] = {"gguf_file": model.file.name, "local_files_only": True, "trust_remote_code": False}
     progress("importing transformers", 0.05)
-    # transformers costs seconds, and few load such a file
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer  # seconds, and few load such a file
 
     progress("reading the gguf file", 0.1)
     try:

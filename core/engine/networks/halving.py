@@ -85,8 +85,7 @@ def halve(teacher: Any) -> Any:
     Raises:
         ModelFormatError: the teacher is no such model, or has a single layer.
     """
-    # transformers costs seconds, so nothing imports it before a model needs it.
-    from transformers import DistilBertForMaskedLM, DistilBertForSequenceClassification
+    import transformers  # costs seconds, so nothing imports it before a model needs it
 
     kind, config = type(teacher).__name__, teacher.config
     if kind not in ("BertForMaskedLM", "BertForPreTraining", "BertForSequenceClassification"):
@@ -94,7 +93,9 @@ def halve(teacher: Any) -> Any:
     if config.num_hidden_layers < 2:
         raise ModelFormatError("the teacher has a single layer, so half of it is none", "give a deeper BERT")
     is_classifier = kind == "BertForSequenceClassification"
-    student_class = DistilBertForSequenceClassification if is_classifier else DistilBertForMaskedLM
+    student_class = (
+        transformers.DistilBertForSequenceClassification if is_classifier else transformers.DistilBertForMaskedLM
+    )
     state, half = teacher.state_dict(), config.num_hidden_layers // 2
     if is_classifier:
         names = {"bert.pooler.dense": "pre_classifier", "classifier": "classifier"}
@@ -103,7 +104,7 @@ def halve(teacher: Any) -> Any:
     else:
         weights = translate_weights(state, half)
     with torch.random.fork_rng(devices=[]):  # the first random weights are drawn from the global generator
-        student = student_class(_student_config(config, student_class.__name__))
+        student = student_class(_student_config(config, student_class))
     student.load_state_dict(weights)
     return student.to(next(teacher.parameters()).device).eval()
 
@@ -160,10 +161,8 @@ def _encoder_weights(teacher: Mapping[str, Tensor], layers: int, head_names: Map
     }
 
 
-def _student_config(teacher: Any, architecture: str) -> Any:
-    from transformers import DistilBertConfig  # see halve
-
-    return DistilBertConfig(
+def _student_config(teacher: Any, student_class: Any) -> Any:
+    return student_class.config_class(
         vocab_size=teacher.vocab_size,
         max_position_embeddings=teacher.max_position_embeddings,
         dim=teacher.hidden_size,
@@ -177,5 +176,5 @@ def _student_config(teacher: Any, architecture: str) -> Any:
         seq_classif_dropout=0.0,
         id2label=teacher.id2label,
         label2id=teacher.label2id,
-        architectures=[architecture],
+        architectures=[student_class.__name__],
     )

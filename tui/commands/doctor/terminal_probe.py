@@ -60,7 +60,7 @@ def wide_cells() -> int | None:
     """How many cells the terminal gives a wide character; None where it cannot be asked or does not answer."""
     try:
         import termios  # not on every system
-        import tty
+        import tty  # needs it
     except ImportError:
         return None
     if not (sys.stdin.isatty() and sys.stdout.isatty()):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
@@ -13,13 +12,11 @@ from textual.content import Content
 from textual.getters import query_one
 from textual.widgets import Input, Label, Static
 
+from core.lab.softmax import SoftmaxStep, parse_logits, softmax_steps
 from tui.lab.local_pane import LocalPane
 from tui.widgets.bars import EMPTY, bar
 from tui.widgets.fields import Field
 from tui.widgets.number_field import NumberField
-
-if TYPE_CHECKING:
-    from core.lab.softmax import SoftmaxStep
 
 EXAMPLE = "2.5, 1.0, 0.5"
 ROWS = 200
@@ -67,8 +64,6 @@ by 0.1. Try `1000 1001 1002`, and `-inf` among others: that is how top-k cuts a 
 
     def refresh_answer(self) -> None:
         """Every step, then the same without subtracting the maximum."""
-        from core.lab.softmax import parse_logits, softmax_steps  # numpy, which opening the lab does without
-
         temperature = self.temperature.number()
         steps = softmax_steps(parse_logits(self.logits.value), temperature)
         parts = [_steps(steps), Content("\n"), _naive(steps, temperature)]

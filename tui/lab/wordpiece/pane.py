@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Container
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from textual import on
@@ -18,14 +17,12 @@ from textual.widgets import Checkbox, Input, Label, Static
 from core.errors import EngineError, InputError
 from core.lab.wordpiece import CONTINUES, UNKNOWN, Try, Walk, walk
 from core.models.registry import tokenizer_folder
+from core.text.tokenization import TextTokenizer
 from core.text.visible import check_not_empty, visible, visible_alone
 from tui.lab.catalogue import Lab
 from tui.lab.local_pane import LocalPane
 from tui.widgets.check import Check
 from tui.widgets.fields import Field
-
-if TYPE_CHECKING:
-    from core.text.tokenization import TextTokenizer
 
 BERT = "bert-base-uncased"
 EXAMPLE = "playing unplayable"
@@ -108,8 +105,6 @@ arrow keys scroll.
         return own.union(special.token for special in tokenizer.special_tokens), len(own)
 
     async def _read_tokenizer(self) -> None:
-        from core.text.tokenization import TextTokenizer  # tokenizers, which opening the lab does without
-
         try:
             tokenizer = await asyncio.to_thread(TextTokenizer.from_folder, BERT, tokenizer_folder(BERT))
             await asyncio.to_thread(getattr, tokenizer, "entries")

@@ -39,19 +39,18 @@ def score_classes(
         labels: their names.
         positive: the class whose F1, precision and recall are wanted when there are two.
     """
-    # scikit-learn takes a second, which only the end of an evaluation needs.
-    from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
+    from sklearn import metrics  # takes a second, which only the end of an evaluation needs
 
     numbers = list(range(len(labels)))
     two = len(labels) == 2
     average = "binary" if two else "macro"
     of_all = {"labels": numbers} if not two else {"pos_label": positive}
-    precision, recall, f1, _ = precision_recall_fscore_support(
+    precision, recall, f1, _ = metrics.precision_recall_fscore_support(
         gold, predicted, average=average, zero_division=0, **of_all
     )
-    per_class = precision_recall_fscore_support(gold, predicted, labels=numbers, average=None, zero_division=0)
+    per_class = metrics.precision_recall_fscore_support(gold, predicted, labels=numbers, average=None, zero_division=0)
     return ClassificationScores(
-        accuracy=float(accuracy_score(gold, predicted)),
+        accuracy=float(metrics.accuracy_score(gold, predicted)),
         f1=float(f1),
         precision=float(precision),
         recall=float(recall),
@@ -60,7 +59,7 @@ def score_classes(
             ClassScores(label, float(p), float(r), float(f), int(n))
             for label, p, r, f, n in zip(labels, *per_class, strict=True)
         ),
-        confusion=tuple(tuple(map(int, row)) for row in confusion_matrix(gold, predicted, labels=numbers)),
+        confusion=tuple(tuple(map(int, row)) for row in metrics.confusion_matrix(gold, predicted, labels=numbers)),
     )
 
 
