@@ -111,14 +111,15 @@ class FakeTranscript(ConversationPane):
 class Sitting:
     """The runs and conversations of a main screen, with what they work for."""
 
-    def __init__(self, engine: FakeEngine | None = None, *, restore: bool = False) -> None:
+    def __init__(self, engine: FakeEngine | None = None, *, restore: bool = False, begins: bool = True) -> None:
         self.engine = engine or FakeEngine()
         self.host = FakeHost()
         self.transcript = FakeTranscript()
         self.sampling = SamplingPane()
         self.runs = Runs(self.host, self.engine, self.transcript, self.sampling)
         self.conversations = Conversations(self.host, self.runs, self.transcript, restore=restore)
-        self.conversations.begin()
+        if begins:
+            self.conversations.begin()
 
     async def ask(self, prompt: str) -> None:
         """Ask for a run."""

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.widgets import OptionList, Static
 
-from core.errors import PromptTooLongError
 from core.history.conversation_file import ConversationFile
 from core.history.conversation_list import TRASH, conversation_paths
 from core.history.conversation_reader import SavedConversation
-from core.messages.protocol import Generate, Retuned, RunStarted, ScoreTokens
+from core.messages.protocol import Generate, Retuned
 from core.messages.records import FinishReason
 from tests.saved import write_conversation
 from tests.tui.conftest import Launch, Running
-from tests.tui.fake_engine import INFO, FakeEngine
-from tests.tui.main.test_candidates import entry
+from tests.tui.conversations.test_keeper import kinds, lines_of
+from tests.tui.fake_engine import FakeEngine
 from tui.conversations.dialog import ConversationsDialog
-from tui.transcript.kept_run import Departure
 from tui.transcript.turn import Turn
 
 
@@ -73,45 +69,9 @@ async def run_prompt(running: Running, prompt: str, *tokens: str) -> None:
     await end(running, "".join(tokens))
 
 
-def lines_of(path: Path) -> list[dict[str, Any]]:
-    """The lines of a conversation."""
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
 def contents(folder: Path) -> dict[str, bytes]:
     """The files of a folder."""
     return {path.name: path.read_bytes() for path in folder.glob("*.jsonl")}
-
-
-def kinds(path: Path) -> list[str]:
-    """What its lines are."""
-    return [line["type"] for line in lines_of(path)]
-
-
-async def test_every_token_is_in_the_file_as_soon_as_it_is_shown(launch: Launch, conversations: Path) -> None:
-    async with launch() as running:
-        await running.type("abc")
-        assert conversation_paths(conversations) == []
-        await begin(running, "Once")
-        for count, text in enumerate((" upon", " 한", " [bold]"), start=1):
-            running.engine.write(text)
-            await running.until(partial(is_painted, running, text))
-            (path,) = conversation_paths(conversations)
-            assert kinds(path) == ["conversation", "run", *["token"] * count]
-        await end(running, " upon 한 [bold]")
-        assert kinds(path)[-1] == "done"
-        assert lines_of(path)[0]["title"] == "Once"
-        assert (lines_of(path)[1]["turn"], lines_of(path)[1]["continues"]) == (0, False)
-
-
-async def test_a_run_that_never_begins_leaves_no_file(launch: Launch, conversations: Path) -> None:
-    async with launch() as running:
-        running.screen.prompt.text = "long"
-        await running.pilot.press("enter")
-        await running.until(lambda: running.engine.of(Generate))
-        running.engine.fail(PromptTooLongError("600 tokens", "shorten it"))
-        await running.until(lambda: "600 tokens" in painted(running))
-        assert conversation_paths(conversations) == []
 
 
 async def test_the_last_conversation_is_there_again_and_goes_on(launch: Launch, conversations: Path) -> None:
@@ -166,45 +126,6 @@ async def test_new_and_a_first_prompt_begin_another_conversation(launch: Launch,
     assert len(conversation_paths(conversations)) == 3
 
 
-async def test_a_branch_keeps_where_it_left_its_parent(launch: Launch, conversations: Path) -> None:
-    async with launch() as running:
-        await run_prompt(running, "The", " cat", " sat")
-        running.screen.runs.branch("The", (1, 2), entry(3, 0.5), Departure(0, 0, 0))
-        await running.until(lambda: len(running.engine.of(Generate)) == 2)
-        running.engine.begin(prompt_ids=(1, 2, 4))
-        await end(running, " dog")
-        (path,) = conversation_paths(conversations)
-        line = [one for one in lines_of(path) if one["type"] == "run"][1]
-        assert (line["turn"], line["parent"], line["parent_sequence"], line["branch_at"]) == (1, 0, 0, 0)
-        assert line["prompt_ids"] == [1, 2, 4]
-        kept = running.screen.runs.kept[1]
-    async with launch() as running:
-        await running.until(lambda: len(turns(running)) == 2)
-        again = running.screen.runs.kept[1]
-        assert (again.parent, again.branch_at, again.taken) == (kept.parent, kept.branch_at, kept.taken)
-        assert again.taken is not None
-
-
-async def test_the_x_ray_shows_restored_runs_also_of_turns_that_are_hidden(launch: Launch, conversations: Path) -> None:
-    write_conversation(conversations, [(f"prompt {number}", ["a", "b"]) for number in range(21)])
-    async with launch() as running:
-        await running.until(lambda: len(turns(running)) == 20)
-        await running.pilot.press("f9")
-        await running.until(lambda: running.screen.ribbon.view.has_focus)
-        assert [one.text for one in running.screen.ribbon.view.tokens][-2:] == [" a", " b"]
-        await running.until(lambda: running.engine.of(ScoreTokens))
-        hidden = running.screen.runs.kept[0]
-        assert hidden.steps == [[]]
-        for _ in range(20):
-            await running.pilot.press("left_square_bracket")
-        assert "run 1 of 21" in str(running.screen.ribbon.border_title)
-        assert [one.text for one in running.screen.ribbon.view.tokens][-2:] == [" a", " b"]
-        await running.pilot.press("escape", "f2", "home", "home")
-        await running.until(lambda: len(turns(running)) == 21)
-        assert [step.text for step in hidden.steps[0]] == [" a", " b"]
-        assert str(turns(running)[0].content).startswith("prompt 0 a b\n2 tokens")
-
-
 async def test_a_long_conversation_opens_quickly_and_older_turns_come_when_wanted(
     launch: Launch, conversations: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,22 +158,6 @@ async def test_a_long_conversation_opens_quickly_and_older_turns_come_when_wante
         await running.until(lambda: len(turns(running)) == 120)
 
 
-async def test_two_apps_never_write_into_the_same_file(launch: Launch, conversations: Path) -> None:
-    async with launch() as first:
-        await run_prompt(first, "One", " a")
-        async with launch() as second:
-            await second.until(lambda: notices(second))
-            assert not turns(second)
-            assert "open in another nlp-tui" in notices(second)[0]
-            await run_prompt(second, "Two", " b")
-            await run_prompt(first, "Three", " c")
-    prompts = [
-        [line["prompt"] for line in lines_of(path) if line["type"] == "run"]
-        for path in conversation_paths(conversations)
-    ]
-    assert sorted(prompts) == [["One", "Three"], ["Two"]]
-
-
 async def test_a_damaged_conversation_is_named_once_and_left_alone(launch: Launch, conversations: Path) -> None:
     path = write_conversation(conversations, [("Once", ["a", "b"])])
     path.write_bytes(path.read_bytes().replace(b'{"type":"token"', b"\0\0", 1))
@@ -267,80 +172,6 @@ async def test_a_damaged_conversation_is_named_once_and_left_alone(launch: Launc
         assert f"left as they are: line 3 of {path.name} is damaged" in str(problems.content)
     assert path.read_bytes() == before
     assert len(conversation_paths(conversations)) == 2
-
-
-async def test_a_folder_that_cannot_be_written_is_said_once_and_runs_go_on(launch: Launch, conversations: Path) -> None:
-    conversations.parent.parent.mkdir(parents=True)
-    conversations.parent.write_text("a file in the way")
-    async with launch() as running:
-        await run_prompt(running, "One", " a")
-        await run_prompt(running, "Two", " b")
-        assert len([notice for notice in notices(running) if "saved no further" in notice]) == 1
-        assert "Two b\n" in painted(running)
-
-
-async def test_a_disk_that_gets_full_is_said_once_and_the_run_goes_on(
-    launch: Launch, conversations: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with launch() as running:
-        await begin(running, "One")
-        running.engine.write(" a")
-        await running.until(lambda: "One a" in painted(running))
-        with monkeypatch.context() as patch:
-            patch.setattr(os, "write", full_disk)
-            running.engine.write(" b")
-            running.engine.write(" c")
-            await running.until(lambda: "One a b c" in painted(running))
-        await end(running, " a b c")
-        assert len([notice for notice in notices(running) if "No space left" in notice]) == 1
-        (path,) = conversation_paths(conversations)
-        assert kinds(path) == ["conversation", "run", "token"]
-        await running.pilot.press("ctrl+t")
-        await run_prompt(running, "Two", " d")
-        assert len(conversation_paths(conversations)) == 2
-
-
-def full_disk(descriptor: int, content: bytes) -> int:
-    """`os.write` where there is no room."""
-    raise OSError(28, "No space left on device")
-
-
-async def test_a_prompt_whose_end_was_used_is_shown_whole_again(launch: Launch) -> None:
-    async with launch() as running:
-        running.screen.prompt.text = "long long prompt"
-        await running.pilot.press("enter")
-        await running.until(lambda: running.engine.of(Generate))
-        running.engine.fail(PromptTooLongError("600 tokens", "shorten it"))
-        await running.until(lambda: len(running.app.screen_stack) == 2)
-        await running.pilot.press("enter")
-        await running.until(lambda: len(running.engine.of(Generate)) == 2)
-        request, reply = running.engine.last_run()
-        reply.put(RunStarted(request.id, INFO, "prompt", (1,), request.params))
-        await end(running, "x")
-    async with launch() as running:
-        await running.until(lambda: "long long promptx\n" in painted(running))
-        assert running.screen.runs.kept[0].prompt == "prompt"
-
-
-async def test_ctrl_t_begins_a_new_conversation_but_not_while_one_is_written(
-    launch: Launch, conversations: Path
-) -> None:
-    async with launch() as running:
-        await begin(running, "One")
-        running.engine.write(" a")
-        await running.until(lambda: "One a" in painted(running))
-        await running.pilot.press("ctrl+t")
-        assert notices(running) == ["Still writing; Esc stops it."]
-        await end(running, " a")
-        await running.pilot.press("ctrl+t")
-        await running.until(lambda: not turns(running))
-        assert running.screen.conversation.query_one("#conversation-empty").display
-        assert not running.screen.runs.kept
-        await run_prompt(running, "Two", " b")
-        assert len(conversation_paths(conversations)) == 2
-    async with launch() as running:
-        await running.until(lambda: "Two b" in painted(running))
-        assert len(turns(running)) == 1
 
 
 # -- the list ---------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -10,6 +10,7 @@ import pytest
 from textual.app import App, ComposeResult
 from textual.widgets import Static
 
+from core.errors import EngineError
 from core.messages.protocol import (
     Done,
     Event,
@@ -22,11 +23,16 @@ from core.messages.protocol import (
     TokenGenerated,
     Work,
 )
-from core.messages.records import CandidateTable, FinishReason, StepRecord, TokenScore
+from core.messages.records import CandidateTable, FinishReason, RunStats, StepRecord, TokenScore
 from core.messages.sampling_params import PRESETS, SamplingParams
 from tests.tui.conftest import Launch, Running
 from tests.tui.fake_engine import FakeEngine, stats, step
+from tests.tui.fake_host import Sitting, settle
 from tests.tui.main.test_candidates import entry
+from tests.tui.main.test_live_candidates import Looking
+from tui.main.panes.ribbon import RibbonPane
+from tui.main.xray import Xray
+from tui.transcript.kept_run import KeptRun
 from tui.transcript.run_numbers import loop_share
 from tui.transcript.turn import Turn
 from tui.widgets.ribbon_view import Lens, RibbonToken, RibbonView, surprisal_line
@@ -87,6 +93,169 @@ def asked(running: Running) -> list[Inspect]:
     return [request for request in running.engine.requests if isinstance(request, Inspect)]
 
 
+class FakeRibbon(RibbonPane):
+    """Notes what it shows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.view = RibbonView()
+        self.title, self.tokens, self.stats = "", list[RibbonToken](), list[RunStats | None]()
+
+    def show_run(
+        self,
+        title: str,
+        tokens: Sequence[RibbonToken],
+        stats: RunStats | None,
+        params: SamplingParams,
+        *,
+        cursor: int,
+    ) -> None:
+        self.title, self.tokens = title, list(tokens)
+        self.stats.append(stats)
+        self.view.set_reactive(RibbonView.cursor, cursor)
+
+    def at(self, place: int) -> RibbonToken:
+        """Its token, from 0; below 0 from the end."""
+        return self.tokens[place]
+
+
+class Looked:
+    """The hand and what it shows and asks, an engine that answers at once behind it."""
+
+    def __init__(self, sitting: Sitting) -> None:
+        self.sitting, self.host, self.runs, self.engine = sitting, sitting.host, sitting.runs, sitting.engine
+        self.engine.script = script
+        self.looking, self.pane = Looking(sitting), FakeRibbon()
+        self.filled: list[KeptRun] = []
+        self.hand = Xray(self.host, self.engine, self.runs, self.pane, self.looking.hand, self.filled.append)
+
+    async def run(self, prompt: str = "Once upon", sequences: int = 1) -> None:
+        """Run a prompt to its end, then look at it."""
+        self.runs.start(prompt, params=SamplingParams(num_return_sequences=sequences))
+        await settle()
+        reply = self.engine.begin()
+        for sequence in range(sequences):
+            for index, text in enumerate(TEXTS):
+                record = replace(replace_index(text, index), sequence=sequence)
+                reply.put(TokenGenerated(reply.request_id, record))
+        await self.sitting.end("".join(TEXTS), sequences=sequences)
+        assert self.hand.open()
+        await settle()
+
+
+@pytest.fixture
+def looked(sit_down: type[Sitting]) -> Looked:
+    return Looked(sit_down())
+
+
+async def test_without_a_run_there_is_nothing_to_show(looked: Looked) -> None:
+    assert not looked.hand.open()
+    assert looked.hand.shown is None
+    looked.hand.step(1, 0)
+    looked.hand.look_at(token(0))
+    await settle()
+    assert looked.engine.requests == []
+
+
+async def test_the_newest_run_is_shown_at_its_first_new_token_and_its_prompt_scored_once(looked: Looked) -> None:
+    await looked.run()
+    assert looked.pane.title == "run 1 of 1"
+    assert [one.text for one in looked.pane.tokens] == ["Once", " upon", *TEXTS]
+    assert looked.pane.view.cursor == 2
+    assert [one.rank for one in looked.pane.tokens[:2]] == [0, 2]
+    assert looked.pane.stats == [stats(), stats()]
+    assert looked.hand.shown == (looked.runs.kept[0], 0)
+    assert looked.filled == [looked.runs.kept[0]] * 2
+    looked.hand.open()
+    await settle()
+    assert len(looked.engine.of(ScoreTokens)) == 1
+
+
+async def test_walking_shows_each_token_s_candidates_from_its_own_context(looked: Looked) -> None:
+    await looked.run()
+    looked.hand.look_at(looked.pane.at(4))
+    await settle()
+    assert looked.looking.asked[-1].context_ids == (1, 2, 100, 101)
+    assert looked.looking.pane.chosen_id == 102
+    assert looked.looking.pane.places[-1] == "new token 3 · as it was run"
+    looked.hand.look_at(looked.pane.at(1))
+    await settle()
+    request = looked.looking.asked[-1]
+    assert (request.context_ids, request.prompt) == ((1,), "Once")
+    assert looked.looking.pane.places[-1] == "token 2 of the prompt · as it was run"
+    looked.hand.look_at(looked.pane.at(0))  # nothing predicts it
+    await settle()
+    assert looked.looking.asked[-1] is request
+
+
+async def test_a_turned_knob_shows_what_if_until_another_run_is_looked_at(looked: Looked) -> None:
+    await looked.run()
+    looked.hand.look_at(looked.pane.at(4))
+    await settle()
+    recorded = looked.looking.asked[-1].params
+    looked.looking.turn(PRESETS["creative"])
+    looked.hand.look_at(looked.pane.at(3))
+    await settle()
+    assert looked.looking.asked[-1].params == PRESETS["creative"] != recorded
+    assert looked.looking.pane.places[-1] == "new token 2 · what if, by the settings of F4"
+    await looked.run()
+    looked.hand.look_at(looked.pane.at(3))
+    await settle()
+    assert looked.looking.asked[-1].params == looked.runs.kept[1].params
+    assert looked.looking.pane.places[-1] == "new token 2 · as it was run"
+
+
+async def test_neighbouring_runs_and_sequences_are_stepped_through(looked: Looked) -> None:
+    await looked.run()
+    await looked.run("Twice", sequences=2)
+    assert looked.pane.title == "run 2 of 2, sequence 1 of 2"
+    looked.pane.view.set_reactive(RibbonView.cursor, 5)
+    looked.hand.step(0, 1)
+    assert (looked.pane.title, looked.pane.view.cursor) == ("run 2 of 2, sequence 2 of 2", 5)
+    looked.hand.step(0, 1)
+    assert looked.pane.title == "run 2 of 2, sequence 1 of 2"
+    looked.hand.step(-5, 0)
+    assert (looked.pane.title, looked.pane.view.cursor) == ("run 1 of 2", 2)
+    looked.hand.step(5, 0)
+    looked.hand.show(looked.runs.kept[1], 1, 3)
+    assert (looked.pane.title, looked.pane.view.cursor) == ("run 2 of 2, sequence 2 of 2", 5)
+    looked.hand.look_at(looked.pane.at(3))
+    await settle()
+    assert looked.looking.asked[-1].context_ids == (1, 2, 100)
+
+
+async def test_a_prompt_that_cannot_be_scored_is_said_and_its_run_shown_all_the_same(looked: Looked) -> None:
+    looked.engine.script = None
+    await looked.run()
+    looked.engine.replies[looked.engine.of(ScoreTokens)[0].id].fail(EngineError("out of memory"))
+    await settle()
+    assert looked.host.told == ["out of memory"]
+    assert [one.text for one in looked.pane.tokens] == ["…", "…", *TEXTS]
+
+
+async def test_scores_that_come_too_late_are_kept_but_not_shown(looked: Looked) -> None:
+    looked.engine.script = None
+    await looked.run()
+    (request,) = looked.engine.of(ScoreTokens)
+    assert isinstance(request, ScoreTokens)
+    looked.runs.bring_back((), None)
+    for event in script(request):
+        looked.engine.replies[request.id].put(event)
+    await settle()
+    assert [one.text for one in looked.pane.tokens][:2] == ["…", "…"]
+
+
+async def test_where_settings_changed_on_the_way_is_told_with_the_token(looked: Looked) -> None:
+    await looked.run()
+    (run,) = looked.runs.kept
+    run.retunes.append((2, run.params.changed(top_k=5)))
+    looked.hand.open()
+    assert [one.retuned for one in looked.pane.tokens] == ["", "", "", "", "top_k 50 → 5", "", "", ""]
+
+
+# -- with keys ---------------------------------------------------------------------------------------------------------
+
+
 async def test_f9_shows_prompt_and_new_tokens_with_their_numbers(launch: Launch) -> None:
     async with looking(launch) as running:
         view = running.screen.ribbon.view
@@ -99,41 +268,10 @@ async def test_f9_shows_prompt_and_new_tokens_with_their_numbers(launch: Launch)
         numbers = str(running.screen.ribbon.query_one("#ribbon-numbers", Static).render())
         assert "TTFT 20 ms" in numbers
         assert "surprisal" in numbers
-
-
-async def test_walking_shows_each_token_s_candidates_from_its_own_context(launch: Launch) -> None:
-    async with looking(launch) as running:
         await running.pilot.press("right", "right")
-        await running.until(lambda: asked(running)[-1].context_ids == (1, 2, 100, 101))
-        assert running.screen.candidates.rows.chosen_id == 102
-        await running.pilot.press("home", "right")
-        await running.until(lambda: asked(running)[-1].context_ids == (1,))
-        await running.until(lambda: "of the prompt · as it was run" in str(running.screen.candidates.border_title))
+        await running.until(lambda: running.screen.candidates.rows.chosen_id == 102)
         await running.pilot.press("home")
         await running.until(lambda: "nothing predicts it" in told(running))
-
-
-async def test_a_turned_knob_shows_what_if_until_another_run_is_looked_at(launch: Launch) -> None:
-    async with looking(launch) as running:
-        await running.pilot.press("right", "right")
-        await running.until(lambda: asked(running)[-1].context_ids == (1, 2, 100, 101))
-        recorded = asked(running)[-1].params
-        running.screen.sampling.use_preset("creative")
-        await running.until(lambda: "what if" in str(running.screen.candidates.border_title))
-        assert asked(running)[-1].params != recorded
-        await running.pilot.press("left")
-        await running.until(lambda: asked(running)[-1].context_ids == (1, 2, 100))
-        assert asked(running)[-1].params.top_p == PRESETS["creative"].top_p
-        assert "what if" in str(running.screen.candidates.border_title)
-
-
-async def test_a_beam_search_is_not_said_to_draw(launch: Launch) -> None:
-    async with looking(launch) as running:
-        token = RibbonToken(" x", 1, 0, 0.5, 1, 1.0, 1.0, 1, 0.5, "top_k 5 → 6")
-        running.screen.ribbon.show_run("a run", [token], None, SamplingParams(num_beams=4), cursor=0)
-        assert "followed by one of 4 beams" in told(running)
-        assert "drawn" not in told(running)
-        assert "⟲ top_k 5 → 6" in told(running)
 
 
 async def test_enter_goes_to_the_candidates_and_enter_there_branches(launch: Launch) -> None:
@@ -183,6 +321,23 @@ def token(index: int, prob: float = 0.5) -> RibbonToken:
 class Viewer(App[None]):
     def compose(self) -> ComposeResult:
         yield RibbonView()
+
+
+class PaneViewer(App[None]):
+    def compose(self) -> ComposeResult:
+        yield RibbonPane()
+
+
+async def test_a_beam_search_is_not_said_to_draw() -> None:
+    app = PaneViewer()
+    async with app.run_test(size=(80, 24)):
+        pane = app.query_one(RibbonPane)
+        token = RibbonToken(" x", 1, 0, 0.5, 1, 1.0, 1.0, 1, 0.5, "top_k 5 → 6")
+        pane.show_run("a run", [token], None, SamplingParams(num_beams=4), cursor=0)
+        told = str(pane.query_one("#ribbon-token", Static).render())
+        assert "followed by one of 4 beams" in told
+        assert "drawn" not in told
+        assert "⟲ top_k 5 → 6" in told
 
 
 async def test_a_thousand_tokens_walk_to_the_end_and_back() -> None:
