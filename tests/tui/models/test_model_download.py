@@ -16,7 +16,9 @@ from core.models.registry import DEFAULT_GENERATOR
 from tests.hub.conftest import is_whole, part_of, size_of, weights_of
 from tests.hub.server import LocalHub
 from tests.tui.conftest import Launch, Running
+from tests.tui.models.fake_board import FakeBoard
 from tests.tui.models.opening import details, enter_name, first_cell, note, open_models
+from tui.models.download import ModelDownload
 from tui.models.plan_dialog import PlanDialog
 from tui.models.screen import ModelsScreen
 
@@ -188,29 +190,34 @@ REFUSALS: tuple[tuple[str, dict[str, Any], str], ...] = (
 )
 
 
-async def test_each_refusal_is_one_line_with_a_way_out(launch: Launch, hub: LocalHub, cache: Path) -> None:
-    async with launch() as running:
-        screen = await open_models(running)
-        for name, fault, expected in REFUSALS:
-            if fault:
-                hub.order("/api/models/", **fault)
-            await enter_name(running, screen, name)
-            await until(running, lambda expected=expected: expected in note(screen))
-            assert "hint: " in note(screen)
-            assert "\n" not in note(screen)
-            await running.until(lambda: not screen.download.name)
-            assert not screen.has_class("-downloading")
-            assert running.app.screen is screen
-
-
-async def test_where_nobody_answers_it_says_so(
-    launch: Launch, hub: LocalHub, cache: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("name", "fault", "expected"), REFUSALS, ids=map(str, range(len(REFUSALS))))
+async def test_each_refusal_is_one_line_with_a_way_out(
+    name: str, fault: dict[str, Any], expected: str, hub: LocalHub, cache: Path
 ) -> None:
+    if fault:
+        hub.order("/api/models/", **fault)
+    board = FakeBoard()
+    download = ModelDownload(board, forbid_network=False)
+    download.begin(name)
+    download.begin("gpt2")
+    assert board.failures == [f"one at a time: {name} is on its way; Esc stops it"]
+    await board.done()
+    refusal = board.failures[1]
+    assert expected in refusal
+    assert "hint: " in refusal
+    assert "\n" not in refusal
+    assert board.endings == [""]
+    assert board.downloading[-1] == ("", "")
+    assert not download.name
+    assert not download.stop()
+
+
+async def test_where_nobody_answers_it_says_so(hub: LocalHub, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    async with launch() as running:
-        screen = await open_models(running)
-        await enter_name(running, screen, "gpt2")
-        await until(running, lambda: "http://127.0.0.1:9 cannot be reached" in note(screen))
+    board = FakeBoard()
+    ModelDownload(board, forbid_network=False).begin("gpt2")
+    await board.done()
+    assert "http://127.0.0.1:9 cannot be reached" in board.failures[-1]
 
 
 async def test_offline_it_opens_no_connection_and_says_why(launch: Launch, hub: LocalHub, cache: Path) -> None:
