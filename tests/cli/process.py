@@ -16,6 +16,9 @@ REPOSITORY = Path(errors.__file__).parents[1]
 PATIENCE_S = 300
 """Turns a hang into a failure; no command takes a fraction of it."""
 
+UNDECODABLE = os.fsdecode(b"caf\xe9\xff")
+"""What Python makes of an argument that is not UTF-8."""
+
 
 def command_line(*arguments: str) -> list[str]:
     """The command, with `-P` so that the current folder is not on the module path, as for the installed script."""
@@ -39,6 +42,19 @@ class Finished:
     def lines(self) -> list[dict[str, Any]]:
         """The JSON objects of stdout."""
         return [json.loads(line) for line in self.stdout.splitlines()]
+
+
+def assert_refused(finished: Finished, code: int, message: str) -> None:
+    """One plain line on stderr, nothing on stdout."""
+    assert finished.code == code, finished.stderr
+    assert finished.stdout == ""
+    assert finished.stderr.startswith("error: ")
+    assert finished.stderr.count("\n") == 1
+    assert finished.stderr.endswith("\n")
+    assert message in finished.stderr
+    assert "hint: " in finished.stderr
+    assert "Traceback" not in finished.stderr
+    assert "\x1b" not in finished.stderr
 
 
 def run(*arguments: str, folder: Path, stdin: bytes = b"") -> Finished:

@@ -3,31 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from core.engine.networks.device import DEVICES, available_devices
-from tests.cli.process import Finished, command_line, environment, run
-
-UNDECODABLE = os.fsdecode(b"caf\xe9\xff")
-"""What Python makes of an argument that is not UTF-8."""
-
-
-def assert_refused(finished: Finished, code: int, message: str) -> None:
-    """One plain line on stderr, nothing on stdout."""
-    assert finished.code == code, finished.stderr
-    assert finished.stdout == ""
-    assert finished.stderr.startswith("error: ")
-    assert finished.stderr.count("\n") == 1
-    assert finished.stderr.endswith("\n")
-    assert message in finished.stderr
-    assert "hint: " in finished.stderr
-    assert "Traceback" not in finished.stderr
-    assert "\x1b" not in finished.stderr
-
+from tests.cli.inside import use
+from tests.cli.process import UNDECODABLE, assert_refused
 
 WRONG_USE: dict[str, tuple[tuple[str, ...], bytes, str]] = {
     "empty prompt": (("generate", ""), b"", "the prompt is empty"),
@@ -37,12 +19,8 @@ WRONG_USE: dict[str, tuple[tuple[str, ...], bytes, str]] = {
     "two prompts": (("generate", "a", "--file", "b"), b"", "the prompt is given twice"),
     "empty sentence": (("similar", "A cat", ""), b"", "sentence B is empty"),
     "top-p 1.7": (("generate", "a", "--top-p", "1.7"), b"", "top_p must be in (0, 1], got 1.7"),
-    "top-p 0": (("next", "a", "--top-p", "0"), b"", "top_p must be in (0, 1], got 0"),
-    "top-p nan": (("generate", "a", "--top-p", "nan"), b"", "top_p must be in (0, 1], got nan"),
     "temperature hot": (("generate", "a", "--temperature", "hot"), b"", "temperature must be a number, got 'hot'"),
     "temperature -1": (("generate", "a", "--temperature", "-1"), b"", "temperature must be in [0, 100], got -1"),
-    "top-k 2.5": (("generate", "a", "--top-k", "2.5"), b"", "top_k must be a whole number, got 2.5"),
-    "no new tokens": (("generate", "a", "--max-new-tokens", "0"), b"", "max_new_tokens must be in [1, ∞), got 0"),
     "seed -1": (("generate", "a", "--seed", "-1"), b"", "expected a whole number from 0 up, got '-1'"),
     "seed too large": (("generate", "a", "--seed", "9" * 30), b"", "seed must be in [0, 2^63)"),
     "empty stop string": (("generate", "a", "--stop-string", ""), b"", "a stop string is empty"),
@@ -112,7 +90,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_wrong_use_is_one_line_and_exit_code_2(
     arguments: tuple[str, ...], stdin: bytes, message: str, folder: Path
 ) -> None:
-    assert_refused(run(*arguments, folder=folder, stdin=stdin), 2, message)
+    assert_refused(use(*arguments, folder=folder, stdin=stdin), 2, message)
 
 
 @pytest.mark.parametrize(("arguments", "message"), FAILED.values(), ids=FAILED.keys())
@@ -121,20 +99,22 @@ def test_what_cannot_be_done_is_one_line_and_exit_code_1(
 ) -> None:
     if "closed" in arguments and os.access(folder / "closed", os.R_OK):
         pytest.skip("root may read everything")
-    assert_refused(run(*arguments, folder=folder), 1, message)
+    assert_refused(use(*arguments, folder=folder), 1, message)
 
 
 def test_an_unavailable_device_is_refused_with_what_there_is(gpt2_folder: Path, tmp_path: Path) -> None:
+    from core.engine.networks.device import DEVICES, available_devices  # torch, which refusals do without
+
     absent = next(device for device in DEVICES if device not in available_devices())
-    finished = run("generate", "a", "--device", absent, "--model", str(gpt2_folder), folder=tmp_path)
+    finished = use("generate", "a", "--device", absent, "--model", str(gpt2_folder), folder=tmp_path)
     assert_refused(finished, 1, f"device '{absent}' is not available; this machine has")
 
 
 def test_a_200_kb_prompt_is_too_long_and_truncate_uses_its_end(gpt2_folder: Path, tmp_path: Path) -> None:
     prompt = b"the quick brown fox " * 10_000
     options = ("--max-new-tokens", "4", "--greedy", "--json", "--model", str(gpt2_folder))
-    assert_refused(run("generate", "-", *options, folder=tmp_path, stdin=prompt), 1, "the prompt has 40,001 tokens")
-    finished = run("generate", "-", *options, "--truncate", folder=tmp_path, stdin=prompt)
+    assert_refused(use("generate", "-", *options, folder=tmp_path, stdin=prompt), 1, "the prompt has 40,001 tokens")
+    finished = use("generate", "-", *options, "--truncate", folder=tmp_path, stdin=prompt)
     first, *tokens, done = finished.lines
     assert (finished.code, finished.stderr) == (0, "")
     assert len(first["prompt_ids"]) == 60
@@ -148,10 +128,10 @@ HOSTILE = "NUL \x00 ESC \x1b[31m C1 \x9b bell \x07 [/bold] [link=x] \u202e \r\n 
 def test_control_bytes_in_a_prompt_are_read_as_they_are_and_shown_as_glyphs(gpt2_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "hostile").write_text(HOSTILE, encoding="utf-8", newline="")
     options = ("--max-new-tokens", "3", "--greedy", "--model", str(gpt2_folder))
-    readable = run("generate", "--file", "hostile", *options, folder=tmp_path)
+    readable = use("generate", "--file", "hostile", *options, folder=tmp_path)
     assert readable.code == 0
     assert readable.stdout.startswith("NUL ␀ ESC ␛[31m C1 <009B> bell ␇ [/bold] [link=x] <202E> ␍\n end")
-    machine = run("generate", "--file", "hostile", *options, "--json", folder=tmp_path)
+    machine = use("generate", "--file", "hostile", *options, "--json", folder=tmp_path)
     assert machine.lines[0]["prompt"] == HOSTILE
     for output in (readable.stdout, readable.stderr, machine.stdout):
         assert not set(output) & set("\x00\x1b\x9b\x07\r")
@@ -161,28 +141,13 @@ def test_control_bytes_in_a_prompt_are_read_as_they_are_and_shown_as_glyphs(gpt2
 def test_control_bytes_in_a_text_reach_neither_output_of_tokens(tokenizer: str, tmp_path: Path) -> None:
     (tmp_path / "hostile").write_text(HOSTILE, encoding="utf-8", newline="")
     for options in ((), ("--json",)):
-        finished = run("tokens", "--file", "hostile", "--tokenizer", tokenizer, *options, folder=tmp_path)
+        finished = use("tokens", "--file", "hostile", "--tokenizer", tokenizer, *options, folder=tmp_path)
         assert finished.code == 0
         assert not set(finished.stdout) & set("\x00\x1b\x9b\x07\r")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")
-def test_a_full_disk_is_one_line_too(tmp_path: Path) -> None:
-    with open("/dev/full", "wb") as full:
-        finished = subprocess.run(
-            command_line("tokens", "Hello"),
-            cwd=tmp_path,
-            env=environment(),
-            stdout=full,
-            stderr=subprocess.PIPE,
-            check=False,
-        )
-    assert finished.returncode == 1
-    assert finished.stderr.decode() == "error: tokens failed: No space left on device. hint: --debug shows where\n"
-
-
 def test_debug_shows_the_traceback_before_the_line(tmp_path: Path) -> None:
-    finished = run("tokens", "a", "--tokenizer", "nowhere", "--debug", folder=tmp_path)
+    finished = use("tokens", "a", "--tokenizer", "nowhere", "--debug", folder=tmp_path)
     assert finished.code == 1
     assert "Traceback" in finished.stderr
     assert finished.stderr.splitlines()[-1].startswith("error: ")
@@ -217,4 +182,4 @@ def test_a_broken_model_is_one_line_from_the_engine(
     for file in gpt2_folder.iterdir():
         (broken / file.name).write_bytes(file.read_bytes())
     break_it(broken)
-    assert_refused(run("generate", "a", "--model", "./broken", folder=tmp_path), 1, message)
+    assert_refused(use("generate", "a", "--model", "./broken", folder=tmp_path), 1, message)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.process import run
+from tests.cli.inside import use
 from tests.core.chats import make_chat
 
 OPTIONS = ("--max-new-tokens", "3", "--seed", "1", "--candidates", "0")
@@ -18,15 +18,15 @@ def chat_folder(gpt2_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def test_a_chat_model_answers_and_prints_the_answer_alone(chat_folder: str, tmp_path: Path) -> None:
-    finished = run("generate", "Hello", "--model", chat_folder, *OPTIONS, folder=tmp_path)
+    finished = use("generate", "Hello", "--model", chat_folder, *OPTIONS, folder=tmp_path)
     assert finished.code == 0
     assert not finished.stdout.startswith("Hello")
     assert "float32, chat, seed 1" in finished.stderr
 
 
 def test_the_record_says_so_and_holds_every_token_that_was_read(chat_folder: str, tmp_path: Path) -> None:
-    chatted = run("generate", "Hello", "--model", chat_folder, *OPTIONS, "--json", folder=tmp_path).lines[0]
-    continued = run(
+    chatted = use("generate", "Hello", "--model", chat_folder, *OPTIONS, "--json", folder=tmp_path).lines[0]
+    continued = use(
         "generate", "Hello", "--model", chat_folder, *OPTIONS, "--json", "--no-chat", folder=tmp_path
     ).lines[0]
     assert (chatted["chat"], continued["chat"]) == (True, False)
@@ -38,13 +38,13 @@ def test_the_record_says_so_and_holds_every_token_that_was_read(chat_folder: str
 def test_what_comes_next_is_the_answers_first_token(chat_folder: str, tmp_path: Path) -> None:
     ids = {}
     for option in ("--chat", "--no-chat"):
-        finished = run("next", "Hello", "--model", chat_folder, "--top", "1", option, "--json", folder=tmp_path)
+        finished = use("next", "Hello", "--model", chat_folder, "--top", "1", option, "--json", folder=tmp_path)
         ids[option] = finished.lines[0]["id"]
     assert ids["--chat"] != ids["--no-chat"]
 
 
 def test_a_base_model_refuses_to_chat_in_one_line(gpt2_folder: Path, tmp_path: Path) -> None:
-    finished = run("generate", "Hello", "--model", str(gpt2_folder), "--chat", folder=tmp_path)
+    finished = use("generate", "Hello", "--model", str(gpt2_folder), "--chat", folder=tmp_path)
     assert finished.code == 2
     assert finished.stderr.count("\n") == 1
     assert "has no chat template: it continues text. hint: leave out --chat" in finished.stderr
@@ -52,6 +52,6 @@ def test_a_base_model_refuses_to_chat_in_one_line(gpt2_folder: Path, tmp_path: P
 
 def test_a_chat_run_replays(chat_folder: str, tmp_path: Path) -> None:
     record = tmp_path / "run.jsonl"
-    record.write_text(run("generate", "Hello", "--model", chat_folder, *OPTIONS, "--json", folder=tmp_path).stdout)
-    finished = run("replay", str(record), folder=tmp_path)
+    record.write_text(use("generate", "Hello", "--model", chat_folder, *OPTIONS, "--json", folder=tmp_path).stdout)
+    finished = use("replay", str(record), folder=tmp_path)
     assert (finished.code, "identical (3 tokens)" in finished.stdout) == (0, True)

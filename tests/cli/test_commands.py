@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.models.registry import STARTERS
+from tests.cli.inside import use
 from tests.cli.process import PATIENCE_S, Finished, run, start
 
 PROMPT = "Once upon a time"
@@ -26,12 +27,12 @@ CANDIDATE_FIELDS = {"rank", "id", "text", "logit", "prob", "final_prob", "cumula
 
 @pytest.fixture(scope="module")
 def seed_1(gpt2_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """One run with seed 1."""
-    return generate(gpt2_folder, tmp_path_factory.mktemp("empty"), "1")
+    """One run with seed 1, in processes of its own."""
+    return run(*generate(gpt2_folder, "1"), folder=tmp_path_factory.mktemp("empty"))
 
 
-def generate(model: Path, folder: Path, seed: str) -> Finished:
-    return run("generate", PROMPT, *OPTIONS, "--seed", seed, "--model", str(model), folder=folder)
+def generate(model: Path, seed: str) -> tuple[str, ...]:
+    return ("generate", PROMPT, *OPTIONS, "--seed", seed, "--model", str(model))
 
 
 def test_version_is_one_line(tmp_path: Path) -> None:
@@ -43,7 +44,7 @@ def test_version_is_one_line(tmp_path: Path) -> None:
 
 
 def test_help_names_every_command(tmp_path: Path) -> None:
-    finished = run("--help", folder=tmp_path)
+    finished = use("--help", folder=tmp_path)
     assert finished.code == 0
     assert all(name in finished.stdout for name in ("generate", "next", "tokens", "similar", "models"))
 
@@ -70,8 +71,8 @@ def test_generate_prints_the_run_every_token_and_how_it_ended(seed_1: Finished) 
 
 def test_the_same_seed_repeats_a_run_and_another_does_not(seed_1: Finished, gpt2_folder: Path, tmp_path: Path) -> None:
     ids = seed_1.lines[-1]["ids"]
-    assert generate(gpt2_folder, tmp_path, "1").lines[-1]["ids"] == ids
-    assert generate(gpt2_folder, tmp_path, "2").lines[-1]["ids"] != ids
+    assert use(*generate(gpt2_folder, "1"), folder=tmp_path).lines[-1]["ids"] == ids
+    assert use(*generate(gpt2_folder, "2"), folder=tmp_path).lines[-1]["ids"] != ids
 
 
 def test_tokens_stream_out_and_ctrl_c_ends_a_run_with_what_there_is(long_gpt2_folder: Path, tmp_path: Path) -> None:
@@ -104,7 +105,7 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(gpt2_folder: Path, tmp
 
 def test_several_sequences_each_have_a_done_line(gpt2_folder: Path, tmp_path: Path) -> None:
     options = ("--num-return-sequences", "2", "--max-length", "8", "--stop-string", "zzz", "--json", "--seed", "3")
-    finished = run("generate", PROMPT, *options, "--model", str(gpt2_folder), folder=tmp_path)
+    finished = use("generate", PROMPT, *options, "--model", str(gpt2_folder), folder=tmp_path)
     done = [line for line in finished.lines if line["type"] == "done"]
     assert sorted(line["sequence"] for line in done) == [0, 1]
     assert all(len(line["ids"]) == 4 for line in done)
@@ -112,7 +113,7 @@ def test_several_sequences_each_have_a_done_line(gpt2_folder: Path, tmp_path: Pa
 
 def test_without_json_the_text_goes_to_stdout_and_the_talk_to_stderr(gpt2_folder: Path, tmp_path: Path) -> None:
     options = ("--greedy", "--max-new-tokens", "3", "--model", str(gpt2_folder))
-    finished = run("generate", PROMPT, *options, folder=tmp_path)
+    finished = use("generate", PROMPT, *options, folder=tmp_path)
     assert finished.code == 0
     assert finished.stdout.startswith(PROMPT)
     talk = finished.stderr.splitlines()
@@ -123,7 +124,7 @@ def test_without_json_the_text_goes_to_stdout_and_the_talk_to_stderr(gpt2_folder
 
 def test_next_ranks_the_candidates(gpt2_folder: Path, tmp_path: Path) -> None:
     options = ("--top", "4", "--top-k", "2", "--top-p", "1", "--json", "--model", str(gpt2_folder))
-    finished = run("next", PROMPT, *options, folder=tmp_path)
+    finished = use("next", PROMPT, *options, folder=tmp_path)
     assert finished.code == 0
     assert [line["rank"] for line in finished.lines] == [1, 2, 3, 4]
     assert all(line.keys() >= CANDIDATE_FIELDS for line in finished.lines)
@@ -133,14 +134,14 @@ def test_next_ranks_the_candidates(gpt2_folder: Path, tmp_path: Path) -> None:
 
 def test_similar_compares_two_sentences(classifier_folder: Path, tmp_path: Path) -> None:
     command = ("similar", "The cat is on the mat", "A feline is sitting on a rug", "--json")
-    (line,) = run(*command, "--model", str(classifier_folder), folder=tmp_path).lines
+    (line,) = use(*command, "--model", str(classifier_folder), folder=tmp_path).lines
     assert list(line)[:7] == ["model", "method", "similar", "not_similar", "cosine", "a_to_b", "b_to_a"]
     assert line["similar"] == line["a_to_b"]
     assert line["similar"] + line["not_similar"] == pytest.approx(1)
 
 
 def test_tokens_prints_a_line_a_token_and_a_summary(tmp_path: Path) -> None:
-    *tokens, summary = run("tokens", "Hello world", "--json", folder=tmp_path).lines
+    *tokens, summary = use("tokens", "Hello world", "--json", folder=tmp_path).lines
     assert [token["id"] for token in tokens] == [15496, 995]
     assert [(token["start"], token["end"]) for token in tokens] == [(0, 5), (5, 11)]
     fields = {"index", "id", "token", "text", "bytes", "start", "end", "special", "unknown"}
@@ -149,17 +150,17 @@ def test_tokens_prints_a_line_a_token_and_a_summary(tmp_path: Path) -> None:
 
 
 def test_tokens_says_when_a_text_is_not_nfc_and_when_bert_takes_letters_apart(tmp_path: Path) -> None:
-    finished = run("tokens", "cafe\u0301", folder=tmp_path)
+    finished = use("tokens", "cafe\u0301", folder=tmp_path)
     assert finished.stderr.startswith("note: gpt2: not NFC: é = U+0065 U+0301 (NFC: ")
     assert "note" not in finished.stdout
-    told = run("tokens", "득템", "--tokenizer", "bert-base-uncased", "--json", folder=tmp_path)
+    told = use("tokens", "득템", "--tokenizer", "bert-base-uncased", "--json", folder=tmp_path)
     assert told.stderr == ""
     assert told.lines[-1]["notes"] == ["득템 is split into 6 jamo: ㄷㅡㄱㅌㅔㅁ"]
 
 
 def test_tokens_of_the_courses_sentence_are_berts(tmp_path: Path) -> None:
     command = ("tokens", "I love natural language processing!", "--tokenizer", "bert-base-uncased", "--json")
-    *_, summary = run(*command, folder=tmp_path).lines
+    *_, summary = use(*command, folder=tmp_path).lines
     assert summary["ids"] == [101, 1045, 2293, 3019, 2653, 6364, 999, 102]
     assert summary["decoded"] == "[CLS] i love natural language processing! [SEP]"
 
@@ -169,19 +170,19 @@ def test_text_comes_from_a_file_or_stdin_too(source: str, tmp_path: Path) -> Non
     text = "안녕 🦊\nsecond line"
     (tmp_path / "text").write_text(text, encoding="utf-8")
     where = ("-",) if source == "stdin" else ("--file", "text")
-    finished = run("tokens", *where, "--json", folder=tmp_path, stdin=text.encode())
+    finished = use("tokens", *where, "--json", folder=tmp_path, stdin=text.encode())
     assert finished.lines[-1]["decoded"] == text
 
 
 def test_models_list_names_every_starter_and_where_it_is(tmp_path: Path) -> None:
-    rows = run("models", "list", "--json", folder=tmp_path).lines
+    rows = use("models", "list", "--json", folder=tmp_path).lines
     assert [row["name"] for row in rows] == list(STARTERS)
     assert all(Path(row["path"], "config.json").is_file() for row in rows)
     assert all(row["source"] == "starter" for row in rows)
-    readable = run("models", "list", folder=tmp_path)
+    readable = use("models", "list", folder=tmp_path)
     assert all(name in readable.stdout for name in STARTERS)
 
 
 def test_models_path_prints_a_folder(gpt2_folder: Path, tmp_path: Path) -> None:
-    assert run("models", "path", str(gpt2_folder), folder=tmp_path).stdout == f"{gpt2_folder}\n"
-    assert Path(run("models", "path", "starter/gpt2", folder=tmp_path).stdout.strip(), "model.safetensors").is_file()
+    assert use("models", "path", str(gpt2_folder), folder=tmp_path).stdout == f"{gpt2_folder}\n"
+    assert Path(use("models", "path", "starter/gpt2", folder=tmp_path).stdout.strip(), "model.safetensors").is_file()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from core.models.registry import STARTER_FOLDER
+from tests.cli.inside import use
 from tests.cli.process import run
 
 FIELDS = ["area", "name", "verdict", "detail", "hint", "value", "used"]
@@ -65,7 +66,7 @@ def test_a_problem_makes_the_exit_code_one(tmp_path: Path, monkeypatch: pytest.M
 def test_locate_prints_every_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("CACHE", "DATA", "STATE", "CONFIG"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name.lower()))
-    finished = run("locate", "--json", folder=tmp_path)
+    finished = use("locate", "--json", folder=tmp_path)
     assert finished.code == 0
     paths = {line["name"]: line["path"] for line in finished.lines}
     assert paths == {
@@ -80,9 +81,9 @@ def test_locate_prints_every_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "log": str(tmp_path / "state" / "nlp-tui" / "log"),
     }
     assert {line["name"] for line in finished.lines if line["exists"]} == {"starters", "hub cache"}
-    readable = run("locate", folder=tmp_path)
+    readable = use("locate", folder=tmp_path)
     assert all(path in readable.stdout for path in paths.values())
 
 
 def test_what_is_printed_is_json(tmp_path: Path) -> None:
-    assert all(json.loads(line) for line in run("locate", "--json", folder=tmp_path).stdout.splitlines())
+    assert all(json.loads(line) for line in use("locate", "--json", folder=tmp_path).stdout.splitlines())

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.builders import Builder
+from tests.cli.inside import use
 from tests.cli.process import PATIENCE_S, Finished, run, start
 
 CONTRACT = ["task", "n", "accuracy", "f1", "seconds"]
@@ -36,7 +37,7 @@ def write_rows(folder: Path, count: int = 12) -> None:
 
 def evaluate(model: Path, folder: Path, *options: str, task: str = "sentiment") -> Finished:
     """Evaluate on the file."""
-    return run("eval", task, "dev.tsv", "--model", str(model), *options, folder=folder)
+    return use("eval", task, "dev.tsv", "--model", str(model), *options, folder=folder)
 
 
 def test_the_result_is_one_object_that_begins_with_the_contract(classifier_folder: Path, tmp_path: Path) -> None:
@@ -109,7 +110,7 @@ def test_wrong_use_is_one_line(
     arguments: tuple[str, ...], message: str, classifier_folder: Path, tmp_path: Path
 ) -> None:
     write_rows(tmp_path)
-    finished = run("eval", *arguments, "--model", str(classifier_folder), folder=tmp_path)
+    finished = use("eval", *arguments, "--model", str(classifier_folder), folder=tmp_path)
     assert finished.code in (1, 2)
     assert finished.stdout == ""
     assert finished.stderr.startswith("error: ")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.inside import use
 from tests.cli.process import run
 
 EXAMPLES = ("--example", "big => small", "--example", "hot => cold", "--query", "up")
@@ -13,7 +14,7 @@ EXAMPLES = ("--example", "big => small", "--example", "hot => cold", "--query", 
 
 def test_json_is_a_line_an_answer(gpt2_folder: Path, tmp_path: Path) -> None:
     answers = ("--answer", "down", "--answer", "아래 [/]")
-    finished = run("score", *EXAMPLES, *answers, "--model", str(gpt2_folder), "--json", folder=tmp_path)
+    finished = use("score", *EXAMPLES, *answers, "--model", str(gpt2_folder), "--json", folder=tmp_path)
     assert (finished.code, finished.stderr) == (0, "")
     assert [line["answer"] for line in finished.lines] == ["down", "아래 [/]"]
     for line in finished.lines:
@@ -32,7 +33,7 @@ def test_the_starter_s_winners_and_the_prompt_are_said(tmp_path: Path) -> None:
 
 def test_a_template_writes_the_cases_another_way(gpt2_folder: Path, tmp_path: Path) -> None:
     template = ("--template", r"Q: {input}\nA: {output}", "--answer", "down", "--model", str(gpt2_folder))
-    finished = run("score", *EXAMPLES, *template, folder=tmp_path)
+    finished = use("score", *EXAMPLES, *template, folder=tmp_path)
     assert "  Q: hot\n  A: cold\n  Q: up\n  A:\n" in finished.stderr
 
 
@@ -44,7 +45,7 @@ def test_what_cannot_be_scored_is_one_line(tmp_path: Path) -> None:
         (("--query", "up", "--answer", "a", "--example", "big, small"), "not of the form"),
         (("--answer", "a"), "--query"),
     ):
-        finished = run("score", *options, folder=tmp_path)
+        finished = use("score", *options, folder=tmp_path)
         assert finished.code == 2
         assert reason in finished.stderr
         assert finished.stderr.count("\n") == 1

@@ -10,7 +10,8 @@ import pytest
 
 from core.engine.networks.head import Head
 from tests.builders import EncoderBuilder
-from tests.cli.process import PATIENCE_S, run, start
+from tests.cli.inside import use
+from tests.cli.process import PATIENCE_S, start
 
 
 @pytest.fixture(scope="module")
@@ -29,19 +30,19 @@ def folder(tmp_path: Path) -> Path:
 
 def test_json_has_a_line_a_part_and_the_model_answers_by_its_folder(encoder: str, folder: Path) -> None:
     options = ("--task", "sentiment", "--out", "my-model", "--model", encoder, "--epochs", "1", "--json")
-    finished = run("finetune", "rows.tsv", *options, "--batch-size", "10", folder=folder)
+    finished = use("finetune", "rows.tsv", *options, "--batch-size", "10", folder=folder)
     assert (finished.code, finished.stderr) == (0, "")
     kinds = [line["type"] for line in finished.lines]
     assert kinds == ["started", "measured", "step", "step", "measured", "step", "step", "measured", "done"]
     assert finished.lines[0]["skipped"] == [{"line": 42, "reason": "1 column instead of 2"}]
     assert finished.lines[-1]["folder"] == "my-model"
-    read = run("sentiment", "the film is good", "--model", "./my-model", "--json", folder=folder)
+    read = use("sentiment", "the film is good", "--model", "./my-model", "--json", folder=folder)
     assert read.lines[0]["scores"].keys() == {"NEGATIVE", "POSITIVE"}
 
 
 def test_a_person_reads_talk_on_stderr_and_a_table_on_stdout(encoder: str, folder: Path) -> None:
     options = ("--task", "sentiment", "--out", "my-model", "--model", encoder, "--epochs", "1")
-    finished = run("finetune", "rows.tsv", *options, folder=folder)
+    finished = use("finetune", "rows.tsv", *options, folder=folder)
     assert finished.code == 0
     assert "line 42 is passed over: 1 column instead of 2" in finished.stderr
     assert "before training" in finished.stderr
@@ -79,7 +80,7 @@ def test_ctrl_c_keeps_a_checkpoint_and_resume_goes_on(encoder: str, folder: Path
 )
 def test_wrong_use_is_one_line_and_exit_code_2(encoder: str, folder: Path, options: tuple[str, ...], said: str) -> None:
     given = ("--task", "sentiment", "--out", "my-model", "--model", encoder, *options)
-    finished = run("finetune", "rows.tsv", *given, folder=folder)
+    finished = use("finetune", "rows.tsv", *given, folder=folder)
     assert (finished.code, finished.stdout) == (2, "")
     assert said in finished.stderr
     assert finished.stderr.count("\n") == 1

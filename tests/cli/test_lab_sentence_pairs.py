@@ -11,7 +11,7 @@ from core.engine.networks.head import Head
 from core.lab.records import Answer, Question
 from core.lab.sentence_pairs import NextSentence, RankedSentence, RankedSentences, SimilarityMatrix
 from tests.builders import EncoderBuilder
-from tests.cli.process import run
+from tests.cli.inside import use
 from tui.cli import main
 from tui.commands import running
 
@@ -21,7 +21,7 @@ TRIMMED = ["The cat is on the mat", "고양이 🐈 [/b] \x1b[31m", "I love pizz
 
 def test_follows_prints_both_orders(build_encoder: EncoderBuilder, tmp_path: Path) -> None:
     model = str(build_encoder("bert", Head.NEXT_SENTENCE))
-    finished = run("follows", "He went out.", "It rained.", "--json", "--model", model, folder=tmp_path)
+    finished = use("follows", "He went out.", "It rained.", "--json", "--model", model, folder=tmp_path)
     assert (finished.code, finished.stderr) == (0, "")
     (line,) = finished.lines
     assert line.keys() >= {"is_next", "not_next", "model", "swapped_is_next", "truncated"}
@@ -32,8 +32,8 @@ def test_rank_reads_a_file_and_pairs_a_pipe_and_they_agree(classifier_folder: Pa
     file = tmp_path / "list.txt"
     file.write_text("\n".join(TRIMMED[1:]) + "\n", encoding="utf-8")
     model = ("--model", str(classifier_folder), "--json")
-    ranked = run("rank", TRIMMED[0], "--file", "list.txt", *model, folder=tmp_path)
-    pairs = run("pairs", "--file", "-", *model, folder=tmp_path, stdin=LIST.encode())
+    ranked = use("rank", TRIMMED[0], "--file", "list.txt", *model, folder=tmp_path)
+    pairs = use("pairs", "--file", "-", *model, folder=tmp_path, stdin=LIST.encode())
     assert (ranked.code, ranked.stderr, pairs.code, pairs.stderr) == (0, "", 0, "")
     assert [(pair["first"], pair["second"]) for pair in pairs.lines] == [
         (TRIMMED[0], TRIMMED[1]),
@@ -108,7 +108,7 @@ def test_the_tables_of_rank_and_pairs_show_every_number_and_steer_no_terminal(
     ],
 )
 def test_wrong_use_is_one_line(arguments: tuple[str, ...], stdin: bytes, message: str, tmp_path: Path) -> None:
-    finished = run(*arguments, folder=tmp_path, stdin=stdin)
+    finished = use(*arguments, folder=tmp_path, stdin=stdin)
     assert finished.code == 2
     assert finished.stdout == ""
     assert finished.stderr.startswith("error: ")
@@ -117,7 +117,7 @@ def test_wrong_use_is_one_line(arguments: tuple[str, ...], stdin: bytes, message
 
 
 def test_a_model_without_the_head_fails_in_one_line(classifier_folder: Path, tmp_path: Path) -> None:
-    finished = run("follows", "a", "b", "--model", str(classifier_folder), folder=tmp_path)
+    finished = use("follows", "a", "b", "--model", str(classifier_folder), folder=tmp_path)
     assert (finished.code, finished.stdout, finished.stderr.count("\n")) == (1, "", 1)
     assert "without a next-sentence head" in finished.stderr
 

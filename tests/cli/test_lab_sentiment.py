@@ -10,7 +10,7 @@ import pytest
 from core.lab.records import Answer, Question
 from core.lab.sentiment import LabelScore, LeftOutWord, ReadSentiment, Sentiment
 from core.messages.protocol import Answered, Work
-from tests.cli.process import run
+from tests.cli.inside import use
 from tui.cli import main
 from tui.commands import running
 
@@ -18,7 +18,7 @@ TEXTS = ("A warm, funny film.", "정말 좋은 영화 😀 [/b]")
 
 
 def test_each_text_is_a_line_with_every_label_and_its_words(classifier_folder: Path, tmp_path: Path) -> None:
-    finished = run("sentiment", *TEXTS, "--words", "--json", "--model", str(classifier_folder), folder=tmp_path)
+    finished = use("sentiment", *TEXTS, "--words", "--json", "--model", str(classifier_folder), folder=tmp_path)
     assert (finished.code, finished.stderr) == (0, "")
     assert [line["text"] for line in finished.lines] == list(TEXTS)
     for line in finished.lines:
@@ -34,7 +34,7 @@ def test_each_text_is_a_line_with_every_label_and_its_words(classifier_folder: P
 
 def test_a_pipe_is_read_a_text_a_line(classifier_folder: Path, tmp_path: Path) -> None:
     model = ("--json", "--model", str(classifier_folder))
-    finished = run("sentiment", "-", *model, folder=tmp_path, stdin="\n \n".join(TEXTS).encode())
+    finished = use("sentiment", "-", *model, folder=tmp_path, stdin="\n \n".join(TEXTS).encode())
     assert [line["text"] for line in finished.lines] == list(TEXTS)
     assert all("words" not in line for line in finished.lines)
 
@@ -87,9 +87,9 @@ def test_a_model_that_is_not_here_gets_the_task_s_own_starter_as_a_hint(tmp_path
         (("fill", "a [MASK]"), "starter/bert"),
         (("eval", "similar", "dev.tsv"), "starter/mrpc"),
     ):
-        finished = run(*arguments, "--model", "org/nowhere", folder=tmp_path)
+        finished = use(*arguments, "--model", "org/nowhere", folder=tmp_path)
         assert finished.stderr.endswith(f", or use the bundled {starter}\n")
-    compared = run("compare", "org/nowhere", "half", "a [MASK]", folder=tmp_path)
+    compared = use("compare", "org/nowhere", "half", "a [MASK]", folder=tmp_path)
     assert compared.stderr.count("bundled") == 0
 
 
@@ -103,6 +103,6 @@ def test_a_model_that_is_not_here_gets_the_task_s_own_starter_as_a_hint(tmp_path
     ],
 )
 def test_wrong_use_is_one_line(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
-    finished = run(*arguments, folder=tmp_path)
+    finished = use(*arguments, folder=tmp_path)
     assert (finished.code, finished.stdout, finished.stderr.count("\n")) == (2, "", 1)
     assert finished.stderr.startswith(f"error: {message}")

@@ -11,6 +11,7 @@ import pytest
 from core.engine.networks.head import Head
 from core.models.registry import STARTER_FOLDER
 from tests.builders import EncoderBuilder
+from tests.cli.inside import use
 from tests.cli.process import PATIENCE_S, run, start
 
 
@@ -28,7 +29,7 @@ def state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_compare_prints_one_object(teacher: str, tmp_path: Path) -> None:
     text = "the [MASK] sat on 고양이"
-    finished = run("compare", teacher, "half", text, "--temperature", "2", "--json", folder=tmp_path)
+    finished = use("compare", teacher, "half", text, "--temperature", "2", "--json", folder=tmp_path)
     assert (finished.code, finished.stderr) == (0, "")
     (answer,) = finished.lines
     assert answer["temperature"] == 2
@@ -50,7 +51,7 @@ def test_compare_prints_one_object(teacher: str, tmp_path: Path) -> None:
     ],
 )
 def test_wrong_use_is_one_line(arguments: tuple[str, ...], code: int, said: str, tmp_path: Path) -> None:
-    finished = run(*arguments, folder=tmp_path)
+    finished = use(*arguments, folder=tmp_path)
     assert finished.code == code
     assert said in finished.stderr
     assert finished.stderr.startswith("error: ")

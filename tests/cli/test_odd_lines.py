@@ -1,4 +1,4 @@
-"""Odd command lines that are right: values that look like options, and standard streams that are closed or full."""
+"""Odd command lines: values that look like options, streams that are closed or full, bytes that are not text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.process import PATIENCE_S, Finished, command_line, environment, run
+from tests.cli.inside import use
+from tests.cli.process import (
+    PATIENCE_S,
+    UNDECODABLE,
+    Finished,
+    assert_refused,
+    command_line,
+    environment,
+    run,
+)
 
 
 def run_with(streams: str, *arguments: str, folder: Path) -> Finished:
@@ -33,14 +42,14 @@ def run_with(streams: str, *arguments: str, folder: Path) -> Finished:
 @pytest.mark.parametrize("stop", ["--", "-x", "--seed", "-", "-1"])
 def test_a_stop_string_may_look_like_an_option(stop: str, gpt2_folder: Path, tmp_path: Path) -> None:
     options = ("--max-new-tokens", "1", "--json", "--model", str(gpt2_folder))
-    finished = run("generate", "a", f"--stop-string={stop}", *options, folder=tmp_path)
+    finished = use("generate", "a", f"--stop-string={stop}", *options, folder=tmp_path)
     assert (finished.code, finished.stderr) == (0, "")
     assert finished.lines[0]["params"]["stop_strings"] == [stop]
 
 
 def test_a_text_may_look_like_an_option_behind_two_dashes(tmp_path: Path) -> None:
     for text in ("-x", "--"):
-        finished = run("tokens", "--json", "--", text, folder=tmp_path)
+        finished = use("tokens", "--json", "--", text, folder=tmp_path)
         assert finished.lines[-1]["decoded"] == text
 
 
@@ -80,11 +89,26 @@ def test_a_reader_of_the_version_that_goes_away_is_no_error(tmp_path: Path) -> N
     process.stderr.close()
 
 
+@pytest.mark.parametrize(
+    ("command", "stdin", "message"),
+    [
+        (("generate", UNDECODABLE), b"", "the prompt is not valid UTF-8 at character 4"),
+        (("generate", "-"), b"ab\xed\xa0\x80", "standard input is not valid UTF-8 (byte 3)"),
+        (("generate", "a", "--top-p", "1.7"), b"", "top_p must be in (0, 1], got 1.7"),
+    ],
+)
+def test_a_process_is_refused_in_one_line_as_well(
+    command: tuple[str, ...], stdin: bytes, message: str, tmp_path: Path
+) -> None:
+    assert_refused(run(*command, folder=tmp_path, stdin=stdin), 2, message)
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")
-def test_a_full_disk_under_the_version_is_one_line(tmp_path: Path) -> None:
-    finished = run_with("> /dev/full", "--version", folder=tmp_path)
+@pytest.mark.parametrize(("command", "name"), [(("tokens", "Hello"), "tokens"), (("--version",), "nlp-tui")])
+def test_a_full_disk_is_one_line_too(command: tuple[str, ...], name: str, tmp_path: Path) -> None:
+    finished = run_with("> /dev/full", *command, folder=tmp_path)
     assert finished.code == 1
-    assert finished.stderr == "error: nlp-tui failed: No space left on device. hint: --debug shows where\n"
+    assert finished.stderr == f"error: {name} failed: No space left on device. hint: --debug shows where\n"
 
 
 def test_a_folder_that_is_gone_is_named_as_the_reason(gpt2_folder: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from core.messages.codec import to_json
 from core.messages.protocol import Event, Generate, TokenGenerated
 from core.messages.sampling_params import SamplingParams, ScheduledParams
 from tests.builders import Builder
+from tests.cli.inside import use
 from tests.cli.process import run
 
 PROMPT = "Once upon a time"
@@ -145,7 +146,7 @@ def test_a_changed_setting_or_seed_is_found_at_its_first_token(
         elif line["type"] == "retuned":
             line["params"] |= _of_all(change)
     write(recorded, tmp_path / "changed.jsonl")
-    finished = run("replay", "changed.jsonl", folder=tmp_path)
+    finished = use("replay", "changed.jsonl", folder=tmp_path)
     assert finished.code == 1
     assert finished.stdout == f"run 1: {first_difference(recorded, now)}\n"
 
@@ -166,7 +167,7 @@ def test_changed_weights_are_found_and_named(build_gpt2: Builder, tmp_path: Path
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     request = Generate(1, str(folder), PROMPT, SamplingParams(max_new_tokens=6, seed=recorded[0]["params"]["seed"]))
     now = record([request], tmp_path / "now.jsonl")
-    finished = run("replay", "run.jsonl", folder=tmp_path)
+    finished = use("replay", "run.jsonl", folder=tmp_path)
     assert finished.code == 1
     assert finished.stdout == f"run 1: {first_difference(recorded, now)}\n"
     assert "weights" in finished.stderr
@@ -178,7 +179,7 @@ def test_other_files_and_programs_are_named_though_the_run_is_identical(log: Pat
     assert len(done["weights"]) == len(done["tokenizer"]) == 64
     done["tokenizer"], done["versions"] = "0" * 64, ["torch 0.1", *done["versions"]]
     write(recorded, tmp_path / "moved.jsonl")
-    finished = run("replay", "moved.jsonl", "--json", folder=tmp_path)
+    finished = use("replay", "moved.jsonl", "--json", folder=tmp_path)
     (told,) = finished.lines
     assert finished.code == 0
     assert (told["identical"], told["same_weights"], told["same_tokenizer"]) == (True, True, False)
@@ -192,7 +193,7 @@ def test_a_record_without_hashes_is_not_called_the_same(log: Path, tmp_path: Pat
     for name in ("weights", "tokenizer", "versions"):
         del recorded[-1][name]
     write(recorded, tmp_path / "bare.jsonl")
-    finished = run("replay", "bare.jsonl", "--json", folder=tmp_path)
+    finished = use("replay", "bare.jsonl", "--json", folder=tmp_path)
     (told,) = finished.lines
     assert (told["identical"], told["same_weights"], told["same_tokenizer"]) == (True, None, None)
 
@@ -201,7 +202,7 @@ def test_a_run_cut_short_is_compared_as_far_as_it_went(log: Path, tmp_path: Path
     lines = log.read_text().splitlines()
     half = [*lines[:4], lines[4][: len(lines[4]) // 2]]
     (tmp_path / "half.jsonl").write_text("\n".join(half))
-    finished = run("replay", "half.jsonl", folder=tmp_path)
+    finished = use("replay", "half.jsonl", folder=tmp_path)
     assert finished.stdout == "run 1: identical (3 tokens)\n"
     assert finished.code == 0
 
@@ -218,7 +219,7 @@ def test_a_run_cut_short_is_compared_as_far_as_it_went(log: Path, tmp_path: Path
 )
 def test_what_is_no_log_is_one_line(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "log.jsonl").write_text(text)
-    finished = run("replay", "log.jsonl", folder=tmp_path)
+    finished = use("replay", "log.jsonl", folder=tmp_path)
     assert finished.code == 2
     assert finished.stdout == ""
     assert message in finished.stderr

@@ -8,6 +8,7 @@ from core.engine.engine import Engine
 from core.history.conversation_file import ConversationFile, Place, run_line, saved_line
 from core.messages.protocol import Event, Generate, RunStarted
 from core.messages.sampling_params import SamplingParams, ScheduledParams
+from tests.cli.inside import use
 from tests.cli.process import run
 
 
@@ -50,6 +51,6 @@ def test_a_conversation_s_runs_come_out_identical(gpt2_folder: Path, tmp_path: P
 
 def test_a_token_that_the_model_does_not_write_is_found_in_a_conversation(gpt2_folder: Path, tmp_path: Path) -> None:
     path = save(tmp_path, str(gpt2_folder))
-    finished = run("replay", str(path), "--json", folder=tmp_path)
+    finished = use("replay", str(path), "--json", folder=tmp_path)
     assert [line["identical"] for line in finished.lines] == [True, True, True, True, False]
     assert finished.code == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.process import run
+from tests.cli.inside import use
 from tests.core.gguf_files import GgufFile
 
 
@@ -40,7 +40,7 @@ def test_a_model_that_cannot_be_trusted_is_one_line(
 ) -> None:
     folder = Path(shutil.copytree(gpt2_folder, tmp_path / "model"))
     spoil(folder)
-    finished = run("generate", "Once", "--model", str(folder), folder=tmp_path)
+    finished = use("generate", "Once", "--model", str(folder), folder=tmp_path)
     assert (finished.code, finished.stdout) == (1, "")
     assert finished.stderr.count("\n") == 1
     assert finished.stderr.startswith("error: ")
@@ -50,13 +50,13 @@ def test_a_model_that_cannot_be_trusted_is_one_line(
 @pytest.mark.parametrize(("content", "message"), [(b"GGUF", "ends in the middle"), (b"", "does not begin with GGUF")])
 def test_a_broken_gguf_file_is_one_line(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "model.gguf").write_bytes(content)
-    finished = run("generate", "Once", "--model", "model.gguf", folder=tmp_path)
+    finished = use("generate", "Once", "--model", "model.gguf", folder=tmp_path)
     assert (finished.code, finished.stderr.count("\n")) == (1, 1)
     assert message in finished.stderr
 
 
 def test_a_gguf_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    finished = run("generate", "Once", "--model", "./none.gguf", folder=tmp_path)
+    finished = use("generate", "Once", "--model", "./none.gguf", folder=tmp_path)
     assert (finished.code, finished.stderr) == (
         1,
         "error: no file './none.gguf'. hint: check the path, or use the bundled starter/gpt2\n",
@@ -66,6 +66,6 @@ def test_a_gguf_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
 def test_a_folder_with_nothing_but_a_gguf_file_names_it(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     file = GgufFile().write(tmp_path / "model" / "q4.gguf")
-    finished = run("generate", "Once", "--model", "./model", folder=tmp_path)
+    finished = use("generate", "Once", "--model", "./model", folder=tmp_path)
     assert finished.code == 1
     assert f"hint: give the file: {file}" in finished.stderr

@@ -15,8 +15,7 @@ import pytest
 
 from core.models.hub.cache import ORGANISATIONS
 from core.models.registry import STARTERS, resolve
-from tests.cli.process import Finished, command_line, environment, run, start
-from tests.cli.test_bad_input import assert_refused
+from tests.cli.process import Finished, assert_refused, command_line, environment, run, start
 from tests.hub.conftest import parts_in
 from tests.hub.server import HubRepository, LocalHub
 from tui.cli import build_parser

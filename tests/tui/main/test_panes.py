@@ -80,8 +80,6 @@ async def test_a_paste_of_100_kilobytes_is_broken_down_without_holding_up_the_ke
     ("field", "value", "message"),
     [
         ("top_p", "1.7", "top_p must be in (0, 1], got 1.7"),
-        ("temperature", "-1", "temperature must be in [0, 100], got -1"),
-        ("top_k", "2.5", "top_k must be a whole number, got 2.5"),
         ("min_p", "much", "min_p must be a number"),
         ("seed", "abc", "seed must be a whole number"),
         ("top_k", "", "top_k must be a number"),
