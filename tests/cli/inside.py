@@ -6,7 +6,7 @@ import io
 import sys
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from core.backends.backend import Reply
@@ -59,7 +59,9 @@ def use(*arguments: str, folder: Path, stdin: bytes = b"") -> Finished:
     """Run a command to its end, as `tests.cli.process.run` does."""
     given, out, err = io.BytesIO(stdin), io.BytesIO(), io.BytesIO()
     streams = {"stdin": given, "stdout": out, "stderr": err}
-    texts = {name: io.TextIOWrapper(raw, encoding="utf-8", write_through=True) for name, raw in streams.items()}
+    texts: dict[str, Any] = {
+        name: io.TextIOWrapper(raw, encoding="utf-8", write_through=True) for name, raw in streams.items()
+    }
     with (
         chdir(folder),
         patch.multiple(sys, **texts),
