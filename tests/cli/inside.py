@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import io
-import sys
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 from core.backends.backend import Reply
@@ -57,14 +56,12 @@ class EngineInside(EngineProcess):
 
 def use(*arguments: str, folder: Path, stdin: bytes = b"") -> Finished:
     """Run a command to its end, as `tests.cli.process.run` does."""
-    given, out, err = io.BytesIO(stdin), io.BytesIO(), io.BytesIO()
-    streams = {"stdin": given, "stdout": out, "stderr": err}
-    texts: dict[str, Any] = {
-        name: io.TextIOWrapper(raw, encoding="utf-8", write_through=True) for name, raw in streams.items()
-    }
+    out, err = io.BytesIO(), io.BytesIO()
     with (
         chdir(folder),
-        patch.multiple(sys, **texts),
+        patch("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin))),
+        patch("sys.stdout", io.TextIOWrapper(out, encoding="utf-8", write_through=True)),
+        patch("sys.stderr", io.TextIOWrapper(err, encoding="utf-8", write_through=True)),
         patch("tui.commands.running.open_backend", EngineInside),
         patch("tui.cli._drop_output"),  # it would be this process's
     ):
@@ -72,4 +69,4 @@ def use(*arguments: str, folder: Path, stdin: bytes = b"") -> Finished:
             code = cli.main(arguments)
         except SystemExit as ending:
             code = int(ending.code or 0)
-    return Finished(code, out.getvalue().decode(), err.getvalue().decode())
+        return Finished(code, out.getvalue().decode(), err.getvalue().decode())

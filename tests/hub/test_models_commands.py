@@ -15,24 +15,24 @@ import pytest
 
 from core.models.hub.cache import ORGANISATIONS
 from core.models.registry import STARTERS, resolve
+from tests.cli.inside import use
 from tests.cli.process import Finished, assert_refused, command_line, environment, run, start
 from tests.hub.conftest import parts_in
 from tests.hub.server import HubRepository, LocalHub
-from tui.cli import build_parser
 
 PATIENCE_S = 60
 
 
 def pull(name: str, folder: Path, *options: str) -> Finished:
-    """Pull without being asked."""
-    return run("models", "pull", name, "--yes", *options, folder=folder)
+    """Pull without being asked, the command in this process."""
+    return use("models", "pull", name, "--yes", *options, folder=folder)
 
 
 # -- pull -------------------------------------------------------------------------------------------------------------
 
 
 def test_pull_says_what_comes_and_prints_the_folder(hub: LocalHub, tmp_path: Path) -> None:
-    finished = pull("gpt2", tmp_path)
+    finished = run("models", "pull", "gpt2", "--yes", folder=tmp_path)
     assert finished.code == 0
     assert finished.stdout == f"{resolve('gpt2').folder}\n"
     first, second, *files, last = finished.stderr.splitlines()
@@ -52,7 +52,7 @@ def test_pull_in_json_is_a_plan_then_progress_then_done(hub: LocalHub, tmp_path:
 
 
 def test_pull_does_not_download_when_there_is_nobody_to_agree(hub: LocalHub, tmp_path: Path) -> None:
-    finished = run("models", "pull", "gpt2", folder=tmp_path)
+    finished = use("models", "pull", "gpt2", folder=tmp_path)
     assert finished.code == 2
     assert finished.stderr.splitlines()[-1].startswith("error: nobody is here to agree to: download 7.9 MB")
     assert "--yes" in finished.stderr
@@ -61,7 +61,7 @@ def test_pull_does_not_download_when_there_is_nobody_to_agree(hub: LocalHub, tmp
 
 def test_a_second_pull_asks_and_fetches_nothing(hub: LocalHub, tmp_path: Path) -> None:
     pull("gpt2", tmp_path)
-    finished = run("models", "pull", "gpt2", folder=tmp_path)
+    finished = use("models", "pull", "gpt2", folder=tmp_path)
     assert finished.code == 0
     assert "in 6 files, all of it here" in finished.stderr
 
@@ -183,7 +183,7 @@ REFUSED: dict[str, tuple[tuple[str, ...], int, str]] = {
 def test_what_cannot_be_done_is_one_line(
     arguments: tuple[str, ...], code: int, message: str, hub: LocalHub, tmp_path: Path
 ) -> None:
-    assert_refused(run("models", *arguments, folder=tmp_path), code, message)
+    assert_refused(use("models", *arguments, folder=tmp_path), code, message)
     assert not hub.served
 
 
@@ -192,7 +192,7 @@ def test_what_cannot_be_done_is_one_line(
 
 def test_list_tells_task_size_memory_licence_and_revision(hub: LocalHub, tmp_path: Path) -> None:
     pull("gpt2", tmp_path)
-    *starters, row = run("models", "list", "--json", folder=tmp_path).lines
+    *starters, row = use("models", "list", "--json", folder=tmp_path).lines
     assert [one["name"] for one in starters] == list(STARTERS)
     assert all(one["parameters"] > 10_000_000 and one["license"] and not one["revision"] for one in starters)
     assert (row["name"], row["source"], row["task"]) == ("gpt2", "cache", "text generation")
@@ -207,7 +207,7 @@ def test_list_tells_task_size_memory_licence_and_revision(hub: LocalHub, tmp_pat
         "int8": row["parameters"],
     }
     assert row["revision"] == hub.repositories["openai-community/gpt2"].commit
-    readable = run("models", "list", folder=tmp_path).stdout.splitlines()
+    readable = use("models", "list", folder=tmp_path).stdout.splitlines()
     assert readable[-2].startswith("gpt2  cache, text generation, 1.6 M parameters, revision ")
     assert readable[-2].endswith(f"{row['revision'][:7]}, licence: mit")
     assert "6.5 MB in float32, 3.3 MB in float16 or bfloat16, 1.6 MB in int8" in readable[-1]
@@ -217,11 +217,11 @@ def test_list_tells_task_size_memory_licence_and_revision(hub: LocalHub, tmp_pat
 def test_list_says_what_is_wrong_with_a_broken_model(hub: LocalHub, tmp_path: Path) -> None:
     pull("gpt2", tmp_path)
     (resolve("gpt2").folder / "model.safetensors").unlink()
-    row = run("models", "list", "--json", folder=tmp_path).lines[-1]
+    row = use("models", "list", "--json", folder=tmp_path).lines[-1]
     assert (row["parameters"], row["memory_bytes"]) == (0, {})
     assert "has no weights" in row["summary"]
     assert (
-        run("models", "list", folder=tmp_path).stdout.splitlines()[-1].startswith("    not usable: gpt2 has no weights")
+        use("models", "list", folder=tmp_path).stdout.splitlines()[-1].startswith("    not usable: gpt2 has no weights")
     )
 
 
@@ -230,19 +230,19 @@ def test_list_says_what_is_wrong_with_a_broken_model(hub: LocalHub, tmp_path: Pa
 
 @pytest.mark.parametrize("name", STARTERS)
 def test_the_starters_have_their_hashes(name: str, tmp_path: Path) -> None:
-    rows = run("models", "verify", name, "--json", folder=tmp_path).lines
+    rows = use("models", "verify", name, "--json", folder=tmp_path).lines
     assert rows
     assert all(row["state"] == "ok" and row["found"] == row["expected"] for row in rows)
 
 
 def test_verify_finds_a_byte_that_changed(hub: LocalHub, tmp_path: Path) -> None:
     pull("gpt2", tmp_path)
-    good = run("models", "verify", "gpt2", folder=tmp_path)
+    good = use("models", "verify", "gpt2", folder=tmp_path)
     assert (good.code, good.stderr) == (0, "gpt2: 6 files have the hash they should have\n")
     blob = (resolve("gpt2").folder / "model.safetensors").resolve()
     content = blob.read_bytes()
     blob.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    finished = run("models", "verify", "gpt2", "--json", folder=tmp_path)
+    finished = use("models", "verify", "gpt2", "--json", folder=tmp_path)
     assert finished.code == 1
     assert {row["file"] for row in finished.lines if row["state"] != "ok"} == {"model.safetensors"}
     assert "1 of 6 files of gpt2 are damaged or missing" in finished.stderr
@@ -254,7 +254,7 @@ def test_verify_finds_a_small_file_that_changed_and_one_that_is_gone(hub: LocalH
     folder = resolve("gpt2").folder
     (folder / "config.json").resolve().write_bytes(b"{}")
     (folder / "tokenizer.json").resolve().unlink()
-    rows = run("models", "verify", "gpt2", "--json", folder=tmp_path).lines
+    rows = use("models", "verify", "gpt2", "--json", folder=tmp_path).lines
     states = {row["file"]: row["state"] for row in rows if row["state"] != "ok"}
     assert states == {"config.json": "damaged", "tokenizer.json": "missing"}
 
@@ -268,13 +268,13 @@ def test_verify_knows_hard_links_and_says_what_it_cannot_check(hub: LocalHub, tm
             path.write_bytes(blob.read_bytes())
         else:
             path.hardlink_to(blob)
-    finished = run("models", "verify", "gpt2", "--json", folder=tmp_path)
+    finished = use("models", "verify", "gpt2", "--json", folder=tmp_path)
     assert finished.code == 0
     assert {row["file"]: row["state"] for row in finished.lines if row["state"] != "ok"} == {"config.json": "unchecked"}
 
 
 def test_a_folder_has_nothing_to_compare_with(gpt2_folder: Path, tmp_path: Path) -> None:
-    assert_refused(run("models", "verify", str(gpt2_folder), folder=tmp_path), 2, "has no hashes to compare with")
+    assert_refused(use("models", "verify", str(gpt2_folder), folder=tmp_path), 2, "has no hashes to compare with")
 
 
 # -- rm ---------------------------------------------------------------------------------------------------------------
@@ -283,17 +283,17 @@ def test_a_folder_has_nothing_to_compare_with(gpt2_folder: Path, tmp_path: Path)
 def test_rm_takes_a_model_away_and_undo_brings_it_back(hub: LocalHub, tmp_path: Path) -> None:
     pull("gpt2", tmp_path)
     before = resolve("gpt2").folder
-    removed = run("models", "rm", "gpt2", folder=tmp_path)
+    removed = use("models", "rm", "gpt2", folder=tmp_path)
     assert removed.code == 0
     assert "nlp-tui models rm --undo gpt2 brings it back" in removed.stderr
-    assert run("models", "path", "gpt2", folder=tmp_path).code == 1
-    assert "lie in the trash" in run("models", "list", folder=tmp_path).stderr
-    assert_refused(run("models", "rm", "--undo", "gpt", folder=tmp_path), 1, "in it: gpt2")
+    assert use("models", "path", "gpt2", folder=tmp_path).code == 1
+    assert "lie in the trash" in use("models", "list", folder=tmp_path).stderr
+    assert_refused(use("models", "rm", "--undo", "gpt", folder=tmp_path), 1, "in it: gpt2")
 
-    back = run("models", "rm", "--undo", "gpt2", "--json", folder=tmp_path)
+    back = use("models", "rm", "--undo", "gpt2", "--json", folder=tmp_path)
     assert back.lines[0]["removed"] is False
     assert resolve("gpt2").folder == before
-    assert run("models", "verify", "gpt2", folder=tmp_path).code == 0
+    assert use("models", "verify", "gpt2", folder=tmp_path).code == 0
 
 
 @pytest.mark.parametrize("name", ORGANISATIONS)
@@ -303,48 +303,38 @@ def test_a_course_name_brings_back_what_it_removed(name: str, hub: LocalHub, cac
     (snapshot / "config.json").write_text("{}")
     (snapshot.parents[1] / "refs").mkdir()
     (snapshot.parents[1] / "refs" / "main").write_text("1" * 40)
-    said: list[str] = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tui.commands.models.say", said.append)
-        assert act("rm", name) == 0
-        assert not snapshot.exists()
-        named = f"{ORGANISATIONS[name]}/{name}"
-        assert said[-1].startswith(f"nlp-tui models rm --undo {named} brings it back")
-        assert act("rm", "--undo", name) == 0
-        assert act("rm", name) == 0
-        assert act("rm", "--undo", named) == 0
+    named = f"{ORGANISATIONS[name]}/{name}"
+    removed = use("models", "rm", name, folder=tmp_path)
+    assert removed.code == 0
+    assert not snapshot.exists()
+    assert removed.stderr.splitlines()[-1].startswith(f"nlp-tui models rm --undo {named} brings it back")
+    for action in (("--undo", name), (name,), ("--undo", named)):
+        assert use("models", "rm", *action, folder=tmp_path).code == 0
     assert resolve(name).folder == snapshot
-
-
-def act(*arguments: str) -> int:
-    """An action in this process."""
-    options = build_parser().parse_args(["models", *arguments])
-    status: int = options.run(options)
-    return status
 
 
 def test_undo_does_not_write_over_a_new_copy(hub: LocalHub, tmp_path: Path) -> None:
     pull("gpt2", tmp_path)
-    run("models", "rm", "gpt2", folder=tmp_path)
+    use("models", "rm", "gpt2", folder=tmp_path)
     pull("gpt2", tmp_path)
-    assert_refused(run("models", "rm", "--undo", "gpt2", folder=tmp_path), 2, "gpt2 is in the cache again")
-    assert run("models", "rm", "gpt2", folder=tmp_path).code == 0  # the copy in the trash makes room for it
+    assert_refused(use("models", "rm", "--undo", "gpt2", folder=tmp_path), 2, "gpt2 is in the cache again")
+    assert use("models", "rm", "gpt2", folder=tmp_path).code == 0  # the copy in the trash makes room for it
 
 
 def test_rm_takes_all_revisions_or_none(hub: LocalHub, tmp_path: Path) -> None:
     pull("gpt2", tmp_path, "--revision", "v1")
-    assert_refused(run("models", "rm", "gpt2@v1", folder=tmp_path), 2, "gpt2@v1 is one revision")
-    assert run("models", "rm", "gpt2", folder=tmp_path).code == 0
+    assert_refused(use("models", "rm", "gpt2@v1", folder=tmp_path), 2, "gpt2@v1 is one revision")
+    assert use("models", "rm", "gpt2", folder=tmp_path).code == 0
 
 
 def test_empty_asks_and_then_frees_the_space(hub: LocalHub, cache: Path, tmp_path: Path) -> None:
     pull("gpt2", tmp_path)
-    run("models", "rm", "gpt2", folder=tmp_path)
-    assert_refused(run("models", "rm", "--empty", folder=tmp_path), 2, "nobody is here to agree to: delete 7.9 MB")
-    finished = run("models", "rm", "--empty", "--yes", "--json", folder=tmp_path)
+    use("models", "rm", "gpt2", folder=tmp_path)
+    assert_refused(use("models", "rm", "--empty", folder=tmp_path), 2, "nobody is here to agree to: delete 7.9 MB")
+    finished = use("models", "rm", "--empty", "--yes", "--json", folder=tmp_path)
     assert finished.lines[0]["freed_bytes"] > 7e6
     assert not list(cache.rglob("*.safetensors"))
-    assert_refused(run("models", "rm", "--undo", "gpt2", folder=tmp_path), 1, "in it: nothing")
+    assert_refused(use("models", "rm", "--undo", "gpt2", folder=tmp_path), 1, "in it: nothing")
 
 
 def test_huggingface_hubs_own_list_is_not_disturbed_by_the_trash(hub: LocalHub, cache: Path, tmp_path: Path) -> None:
@@ -353,5 +343,5 @@ def test_huggingface_hubs_own_list_is_not_disturbed_by_the_trash(hub: LocalHub, 
     hub.repositories["org/other"] = HubRepository(hub.repositories["openai-community/gpt2"].files)
     pull("gpt2", tmp_path)
     pull("org/other", tmp_path)
-    run("models", "rm", "gpt2", folder=tmp_path)
+    use("models", "rm", "gpt2", folder=tmp_path)
     assert {repository.repo_id for repository in scan_cache_dir(cache).repos} == {"org/other"}
