@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from core.engine.generation.candidate_table import Context, Inspector, perplexity, score_tokens
@@ -118,8 +118,10 @@ def test_kept_sets_and_final_probabilities_equal_transformers_warpers(params: Sa
     ids = [3, 4, 5, 3, 4]
     context = Context(logits, ids)
     final, cut = context.sampled(params)
-    expected = transformers_scores(logits, ids, params)
+    expected = transformers_scores(logits.double(), ids, params)
     kept = torch.isfinite(expected)
+    # Where float32 decides about an entry by its rounding, every processor may decide in its own way.
+    assume(torch.equal(kept, torch.isfinite(transformers_scores(logits, ids, params))))
     if params.greedy:
         kept = torch.zeros(500, dtype=torch.bool).index_fill(0, expected.argmax(), True)
         expected = expected.masked_fill(~kept, float("-inf"))

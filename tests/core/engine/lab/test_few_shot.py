@@ -44,7 +44,7 @@ def test_logprobs_equal_those_of_the_full_sequence(name: str, prompt: str, reque
             expected = model(ids).logits[0, :-1].log_softmax(-1).gather(1, ids[0, 1:, None])[:, 0]
         count = len(answer.tokens)
         assert [token.id for token in answer.tokens] == ids[0, -count:].tolist()
-        assert [token.logprob for token in answer.tokens] == pytest.approx(expected[-count:].tolist(), abs=1e-5)
+        assert [token.logprob for token in answer.tokens] == pytest.approx(expected[-count:].tolist(), abs=2e-5)
         assert tokenizer.decode(ids[0, -count:]) == answer.read
 
 
