@@ -32,15 +32,16 @@ STARTS_THE_APP = {"launch", "snap_compare", "snap_pane"}
 """The fixtures by which a test starts the interface."""
 
 STARTS_PROCESSES = ("cli", "hub", "training", "core/backends/test_process.py", "test_imports.py", "tui/test_kills.py")
-"""The folders and files, below this one, whose tests start processes."""
+"""The folders and files, below this one, whose tests start processes, or take as long."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what the first tier does without."""
     for item in items:
-        if STARTS_THE_APP & set(getattr(item, "fixturenames", ())):
+        where = item.path.relative_to(HERE).as_posix()
+        if where.startswith("tui/lab") or STARTS_THE_APP & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.app)
-        if item.path.relative_to(HERE).as_posix().startswith(STARTS_PROCESSES):
+        if where.startswith(STARTS_PROCESSES):
             item.add_marker(pytest.mark.process)
 
 

@@ -300,6 +300,7 @@ async def test_every_key_does_what_it_is_bound_to(room: str, launch: Launch, mon
         assert running.app.is_running
 
 
+@pytest.mark.smoke
 async def test_ctrl_q_quits(launch: Launch) -> None:
     (binding,) = bindings(binding_kinds()["NlpTui"])
     assert (binding.key, binding.action) == ("ctrl+q", "quit")

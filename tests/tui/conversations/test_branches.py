@@ -164,6 +164,7 @@ async def test_writing_on_and_running_again_are_told_apart(launch: Launch) -> No
         assert again.parent == -1
 
 
+@pytest.mark.smoke
 async def test_b_shows_the_tree_and_two_texts_with_marks_that_need_no_colour(launch: Launch) -> None:
     async with branched(launch) as running:
         await running.pilot.press("f9", "b")

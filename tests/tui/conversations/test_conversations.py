@@ -74,6 +74,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.glob("*.jsonl")}
 
 
+@pytest.mark.smoke
 async def test_the_last_conversation_is_there_again_and_goes_on(launch: Launch, conversations: Path) -> None:
     async with launch() as running:
         await run_prompt(running, "The [/", " cat", "\x1b[31m")

@@ -80,6 +80,7 @@ def notices(running: Running) -> str:
 # -- copying ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.smoke
 async def test_y_in_the_conversation_copies_the_last_output_and_says_where(launch: Launch) -> None:
     async with ran(launch) as running:
         await running.pilot.press("f2", "y")
@@ -288,6 +289,7 @@ async def exporting(
         yield running, dialog
 
 
+@pytest.mark.smoke
 async def test_export_writes_the_run_under_the_name_given(
     launch: Launch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,7 @@ def shows(screen: LabScreen, lab: Lab) -> bool:
     return screen.pane is not None and screen.pane.lab == lab
 
 
+@pytest.mark.smoke
 async def test_f6_opens_the_lab_and_escape_leaves_it_as_it_was(launch: Launch) -> None:
     async with launch() as running:
         running.engine.script = answering(ANSWER)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
 from textual.widgets import Input
 
 from core.messages.protocol import Event, Generate, Inspect, Inspected, Retune, Work
@@ -61,6 +62,7 @@ def asked(running: Running) -> list[Inspect]:
     return [request for request in running.engine.requests if isinstance(request, Inspect)]
 
 
+@pytest.mark.smoke
 async def test_f7_shows_the_table_of_the_prompt_with_reasons(launch: Launch) -> None:
     async with looking(launch) as running:
         assert asked(running)[-1].prompt == "Once upon"
@@ -75,6 +77,7 @@ async def test_f7_shows_the_table_of_the_prompt_with_reasons(launch: Launch) -> 
         assert not running.screen.candidates.display
 
 
+@pytest.mark.smoke
 async def test_a_knob_re_ranks_the_same_table_and_leaves_a_ghost(launch: Launch) -> None:
     async with looking(launch) as running:
         before = shown(running)[0]

@@ -25,6 +25,7 @@ async def tokenizers_read(running: Running) -> None:
     await running.until(lambda: "[MASK]" in text_of(running, "#special-tokens"))
 
 
+@pytest.mark.smoke
 async def test_tokens_follow_the_typing_in_both_tokenizers(launch: Launch) -> None:
     async with launch() as running:
         await tokenizers_read(running)
@@ -101,6 +102,7 @@ async def test_a_value_out_of_range_is_refused_at_its_field_and_the_last_good_on
         assert text_of(running, "#sampling-error") == ""
 
 
+@pytest.mark.smoke
 async def test_up_and_down_change_a_setting_in_place(launch: Launch) -> None:
     async with launch() as running:
         await running.pilot.press("f4", "up", "up", "down")
@@ -151,6 +153,7 @@ async def test_stop_strings_are_split_at_bars_and_know_line_ends(launch: Launch)
         await running.until(lambda: running.screen.sampling.params.stop_strings == ("END", "\n"))
 
 
+@pytest.mark.smoke
 async def test_two_sentences_are_compared_with_enter(launch: Launch) -> None:
     engine = FakeEngine()
     engine.script = answer_comparison
@@ -187,6 +190,7 @@ async def test_panes_that_grow_narrow_keep_whole_what_they_show(launch: Launch) 
         assert answer.size.height == lines
 
 
+@pytest.mark.smoke
 async def test_f1_explains_the_focused_pane_and_escape_closes_it(launch: Launch) -> None:
     async with launch() as running:
         await running.pilot.press("f5", "f1")
@@ -197,6 +201,7 @@ async def test_f1_explains_the_focused_pane_and_escape_closes_it(launch: Launch)
         assert running.app.screen is running.screen
 
 
+@pytest.mark.smoke
 async def test_a_small_terminal_folds_the_panes_into_tabs_that_keys_reach(launch: Launch) -> None:
     async with launch(size=(80, 24)) as running:
         screen = running.screen

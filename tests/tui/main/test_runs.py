@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from core.errors import EngineError, EngineStoppedError, PromptTooLongError
 from core.messages.protocol import BeamsAdvanced, Cancel, Generate, Load, Progress, Retune, Retuned
 from core.messages.records import Beam, FinishReason
@@ -175,6 +177,7 @@ async def test_a_beam_search_shows_its_best_beams_and_its_speed(sit_down: type[S
 # -- with keys ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.smoke
 async def test_enter_runs_the_typed_prompt_and_streams_the_text_as_it_comes(launch: Launch) -> None:
     async with launch() as running:
         await running.type("Once upon")
@@ -217,6 +220,7 @@ async def test_an_empty_prompt_is_not_run(launch: Launch) -> None:
         assert not running.engine.of(Generate)
 
 
+@pytest.mark.smoke
 async def test_escape_stops_the_run_and_keeps_what_was_written(launch: Launch) -> None:
     async with launch() as running:
         await run_prompt(running, "The")
@@ -231,6 +235,7 @@ async def test_escape_stops_the_run_and_keeps_what_was_written(launch: Launch) -
         assert not running.screen.runs.is_busy
 
 
+@pytest.mark.smoke
 async def test_a_dead_engine_is_one_line_the_text_stays_and_the_model_is_loaded_again(launch: Launch) -> None:
     async with launch() as running:
         await run_prompt(running, "The")

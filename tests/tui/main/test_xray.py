@@ -256,6 +256,7 @@ async def test_where_settings_changed_on_the_way_is_told_with_the_token(looked: 
 # -- with keys ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.smoke
 async def test_f9_shows_prompt_and_new_tokens_with_their_numbers(launch: Launch) -> None:
     async with looking(launch) as running:
         view = running.screen.ribbon.view
@@ -274,6 +275,7 @@ async def test_f9_shows_prompt_and_new_tokens_with_their_numbers(launch: Launch)
         await running.until(lambda: "nothing predicts it" in told(running))
 
 
+@pytest.mark.smoke
 async def test_enter_goes_to_the_candidates_and_enter_there_branches(launch: Launch) -> None:
     async with looking(launch) as running:
         await running.pilot.press("right")

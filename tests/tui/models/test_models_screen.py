@@ -39,6 +39,7 @@ def loads(running: Running) -> list[tuple[str, str, str]]:
     return [(one.model, one.device, one.dtype) for one in found]
 
 
+@pytest.mark.smoke
 async def test_f8_lists_every_starter_with_its_facts_and_marks_what_is_in_use(launch: Launch) -> None:
     async with launch() as running:
         screen = await open_models(running)

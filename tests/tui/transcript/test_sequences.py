@@ -62,6 +62,7 @@ async def begin(running: Running, prompt: str, count: int) -> None:
     await running.until(lambda: len(columns(running)) == count)
 
 
+@pytest.mark.smoke
 async def test_several_sequences_stream_side_by_side_from_one_prompt(launch: Launch) -> None:
     async with launch() as running:
         await begin(running, "The [/", 2)
