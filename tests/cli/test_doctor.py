@@ -38,6 +38,7 @@ def test_doctor_tries_every_precision_and_finds_no_problem_here(tmp_path: Path) 
 
 
 @pytest.mark.starter
+@pytest.mark.slow
 def test_doctor_reads_as_a_table_and_what_a_processor_does_not_have_is_no_problem(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -53,6 +54,7 @@ def test_doctor_reads_as_a_table_and_what_a_processor_does_not_have_is_no_proble
 
 
 @pytest.mark.starter
+@pytest.mark.slow
 def test_a_problem_makes_the_exit_code_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://someone:secret@127.0.0.1:9")
     finished = run("doctor", "--network", "--json", folder=tmp_path)

@@ -163,6 +163,7 @@ def stop(options: tuple[str, ...], folder: Path, journals: Path, how: signal.Sig
         return process.wait(PATIENCE_S), process.stdout.read(), process.stderr.read()
 
 
+@pytest.mark.slow
 def test_a_stopped_and_a_killed_evaluation_go_on_where_they_were(
     classifier_folder: Path, tmp_path: Path, state_folder: Path
 ) -> None:
@@ -182,6 +183,7 @@ def test_a_stopped_and_a_killed_evaluation_go_on_where_they_were(
 
 
 @pytest.mark.starter
+@pytest.mark.slow
 def test_the_starters_answer_for_every_task(tmp_path: Path) -> None:
     (tmp_path / "pairs.jsonl").write_text(
         "\n".join(

@@ -23,6 +23,7 @@ def test_json_is_a_line_an_answer(gpt2_folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.starter
+@pytest.mark.slow
 def test_the_starter_s_winners_and_the_prompt_are_said(tmp_path: Path) -> None:
     answers = ("--answer", "down", "--answer", "a very long way down")
     finished = run("score", "--task", "Opposites.", *EXAMPLES, *answers, folder=tmp_path)

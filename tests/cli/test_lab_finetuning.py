@@ -52,6 +52,7 @@ def test_a_person_reads_talk_on_stderr_and_a_table_on_stdout(encoder: str, folde
     ]
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_a_checkpoint_and_resume_goes_on(encoder: str, folder: Path) -> None:
     options = ("--task", "sentiment", "--out", "my-model", "--model", encoder, "--epochs", "1000", "--patience", "1000")
     command = ("finetune", "rows.tsv", *options, "--batch-size", "40", "--json")

@@ -59,6 +59,7 @@ def test_wrong_use_is_one_line(arguments: tuple[str, ...], code: int, said: str,
 
 
 @pytest.mark.starter
+@pytest.mark.slow
 def test_people_read_tables(tmp_path: Path) -> None:
     table = run("compare", "starter/sst2", "half", "a lovely film", "--second", "[/b]", folder=tmp_path)
     assert table.code == 0
@@ -71,6 +72,7 @@ def test_people_read_tables(tmp_path: Path) -> None:
 
 
 @pytest.mark.starter
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_and_ends_in_a_folder(teacher: str, tmp_path: Path) -> None:
     text = tmp_path / "text.txt"
     text.write_text((STARTER_FOLDER / "distillation.txt").read_text(encoding="utf-8")[:4000], encoding="utf-8")

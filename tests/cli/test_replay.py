@@ -80,6 +80,7 @@ def log(gpt2_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_twenty_recorded_runs_come_out_identical(log: Path, tmp_path: Path) -> None:
     assert len(read_runs(log.read_text().split("\n"), "log")) == 20
     finished = run("replay", str(log), "--json", folder=tmp_path)

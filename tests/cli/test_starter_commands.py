@@ -31,6 +31,7 @@ def test_the_course_settings_stream_tokens_and_repeat(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("prompt", ["Once upon a time", "In the year 2050,", "The secret to happiness is"])
+@pytest.mark.slow
 def test_max_length_is_accepted_as_the_course_uses_it(prompt: str, tmp_path: Path) -> None:
     finished = run("generate", prompt, "--max-length", "30", "--seed", "1", folder=tmp_path)
     assert finished.code == 0
@@ -44,6 +45,7 @@ def test_similar_answers_from_the_starter(tmp_path: Path) -> None:
     assert "starter/mrpc" in finished.stdout
 
 
+@pytest.mark.slow
 def test_the_course_s_lab_examples_answer_in_the_shape_the_readme_shows(tmp_path: Path) -> None:
     def lines(*arguments: str) -> list[dict[str, Any]]:
         finished = run(*arguments, "--json", folder=tmp_path)
@@ -67,6 +69,7 @@ def test_the_course_s_lab_examples_answer_in_the_shape_the_readme_shows(tmp_path
     assert sum(read["scores"].values()) == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_a_starter_s_answer_says_that_it_is_not_the_original(tmp_path: Path) -> None:
     finished = run("compare", "starter/bert", "starter/distilbert", "a [MASK]", folder=tmp_path)
     assert finished.stderr.endswith("note: starter/bert and starter/distilbert are small starters, not the originals\n")

@@ -11,6 +11,8 @@ from tests.cli.process import Finished, run
 from tests.hub.conftest import MRPC, SST2
 from tests.hub.server import HubRepository, LocalHub
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def course_hub(

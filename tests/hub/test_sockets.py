@@ -15,7 +15,7 @@ from tests.cli.process import PATIENCE_S, REPOSITORY, command_line, environment
 from tests.hub.server import LocalHub
 from tests.tui.test_terminal import Terminal
 
-pytestmark = pytest.mark.starter
+pytestmark = [pytest.mark.starter, pytest.mark.slow]
 
 _GUARD = """
 import os, sys

@@ -23,6 +23,15 @@ from tui.main.screen import MainScreen
 from tui.transcript import turn
 
 
+async def until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
+    """Let the app run until something is true."""
+    for _ in range(400):
+        if condition():
+            return
+        await pilot.pause(0.005)
+    raise AssertionError(f"never came true; on screen: {pilot.app.screen!r}")
+
+
 @dataclass
 class Running:
     """An app that runs in a test."""
@@ -40,11 +49,7 @@ class Running:
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Let the app run until something is true."""
-        for _ in range(400):
-            if condition():
-                return
-            await self.pilot.pause(0.005)
-        raise AssertionError(f"never came true; on screen: {self.app.screen!r}")
+        await until(self.pilot, condition)
 
     async def type(self, text: str) -> None:
         """Press the keys of a text."""

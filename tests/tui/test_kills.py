@@ -148,6 +148,7 @@ def compare(shown: list[str], saved: list[list[str]]) -> None:
 
 
 @WAYS
+@pytest.mark.slow
 def test_a_killed_app_loses_nothing_that_was_on_the_screen(conversations: Path, way: Way) -> None:
     moments = random.Random(7)
     known = 0

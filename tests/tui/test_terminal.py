@@ -129,6 +129,7 @@ def test_a_prompt_and_its_enter_may_come_in_one_burst(terminal: Terminal) -> Non
     terminal.until(lambda text: "ended by" in text, since)
 
 
+@pytest.mark.slow
 def test_quitting_while_the_model_loads_leaves_no_engine_behind(terminal: Terminal) -> None:
     terminal.until(lambda text: "Conversation" in text)
     engines = terminal.children()
@@ -139,6 +140,7 @@ def test_quitting_while_the_model_loads_leaves_no_engine_behind(terminal: Termin
             os.kill(engine, 0)
 
 
+@pytest.mark.slow
 def test_nothing_of_a_prompt_reaches_the_terminal_as_a_command(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path, "-p", "a\x1b]0;owned\x07b\x9b31mc")
     try:

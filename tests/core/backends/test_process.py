@@ -186,6 +186,7 @@ async def test_text_of_any_kind_survives_the_pipe(client: EngineProcess, long_gp
     assert started.prompt == prompt
 
 
+@pytest.mark.slow
 async def test_two_sentences_are_compared_through_the_process(client: EngineProcess, classifier_folder: Path) -> None:
     (answer,) = await collect(await client.send(Compare(0, str(classifier_folder), "A cat", "A feline")))
     assert isinstance(answer, Compared)

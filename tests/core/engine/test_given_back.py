@@ -69,6 +69,7 @@ def models(build_gpt2: Builder, tmp_path_factory: pytest.TempPathFactory) -> lis
 
 
 @pytest.mark.starter
+@pytest.mark.slow
 def test_ten_rounds_of_four_models_end_where_the_first_one_did(models: list[Path], tmp_path: Path) -> None:
     finished = subprocess.run(
         [sys.executable, "-P", "-c", SWITCHING, json.dumps([str(model) for model in models]), str(ROUNDS)],

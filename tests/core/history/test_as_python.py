@@ -95,6 +95,7 @@ def parts(lines: list[str]) -> list[tuple[list[str], list[list[str]]]]:
     return [(block.split("\n")[:-10], [row.split(maxsplit=3) for row in block.split("\n")[-10:]]) for block in blocks]
 
 
+@pytest.mark.slow
 def test_the_script_writes_the_greedy_text_and_prints_the_recorded_candidates(
     gpt2_folder: Path, tmp_path: Path
 ) -> None:
@@ -152,6 +153,7 @@ def test_settings_changed_on_the_way_change_at_the_same_tokens(gpt2_folder: Path
     assert "\n".join(printed[-1][0]).count(PROMPT) == 2
 
 
+@pytest.mark.slow
 def test_a_drawn_run_s_script_runs_with_every_setting_on(gpt2_folder: Path, tmp_path: Path) -> None:
     params = SamplingParams(
         max_new_tokens=5, temperature=1.3, top_k=40, top_p=0.9, min_p=0.01, typical_p=0.8, repetition_penalty=1.1,

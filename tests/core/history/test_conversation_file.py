@@ -75,6 +75,7 @@ def test_every_event_comes_back_with_its_five_best_candidates(tmp_path: Path) ->
     ]
 
 
+@pytest.mark.slow
 def test_a_file_cut_anywhere_loses_one_line_at_most_and_goes_on_whole(tmp_path: Path) -> None:
     path = write_conversation(tmp_path, [("Once", ["a", "한", "b"])])
     whole = path.read_bytes()

@@ -14,7 +14,7 @@ from textual.widgets import Input, TextArea
 import tui.app
 from core.lab.records import Answer, Question
 from core.messages.protocol import Answered, Ask, Done, Event, Work
-from tests.tui.conftest import Running
+from tests.tui.conftest import Running, until
 from tests.tui.fake_engine import FakeEngine
 from tui.app import NlpTui
 from tui.lab.catalogue import LABS, Lab
@@ -73,6 +73,8 @@ async def show_pane(pilot: Pilot[None], kind: type[LabPane]) -> LabPane:
         field.cursor_blink = False
     for area in screen.pane.query(TextArea):
         area.cursor_blink = False
+    await until(pilot, lambda: screen.pane is not None and screen.pane.has_focus_within)  # its first question is asked
+    await pilot.pause()
     return screen.pane
 
 

@@ -64,6 +64,7 @@ def test_a_student_comes_half_the_way_to_its_teacher_in_twenty_steps(teacher: Pa
 
 
 @pytest.mark.starter
+@pytest.mark.slow
 def test_a_student_of_the_starter_comes_a_third_nearer_in_a_dozen_steps() -> None:
     parts = run("starter/bert", steps=12, text="")
     (started,), (done,) = of(DistilStarted, parts), of(Distilled, parts)
