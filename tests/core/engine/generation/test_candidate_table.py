@@ -201,7 +201,9 @@ def test_scores_of_a_text_equal_the_full_softmax_at_each_position(fixture: str, 
     for position in range(1, len(ids)):
         row = whole[position - 1]
         assert scores[position].logprob == pytest.approx(float(row.log_softmax(-1)[ids[position]]), abs=1e-4)
-        assert scores[position].rank == int((row > row[ids[position]]).sum()) + 1
+        # Of 50,257 logits some are so near that the rounding of one pass or the other decides which is larger.
+        better, as_good = (int((row > row[ids[position]] + slack).sum()) for slack in (1e-4, -1e-4))
+        assert better < scores[position].rank <= as_good
     expected = math.exp(-sum(score.logprob for score in scores) / 49)
     assert perplexity(scores) == pytest.approx(expected)
 

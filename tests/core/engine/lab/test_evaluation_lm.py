@@ -52,9 +52,12 @@ def test_named_words_have_the_ranks_and_probabilities_of_the_whole_model(
         places = (encoded["input_ids"][0] == tokenizer.mask_token_id).nonzero()[:, 0]
         for place, word in zip(places, words.split(), strict=True):
             id_ = tokenizer.convert_tokens_to_ids(word)
-            rank = 1 + int((logits[place] > logits[place, id_]).sum())
-            expected.append((word, rank, float(logits[place].softmax(-1)[id_])))
-    assert [(row["word"], int(row["rank"])) for row in found] == [row[:2] for row in expected]
+            # Of 30,522 logits some are so near that rounding decides which is larger.
+            better, as_good = (int((logits[place] > logits[place, id_] + slack).sum()) for slack in (1e-4, -1e-4))
+            expected.append((word, range(better + 1, as_good + 1), float(logits[place].softmax(-1)[id_])))
+    ranks = [int(row["rank"]) for row in found]
+    assert [row["word"] for row in found] == [word for word, _, _ in expected]
+    assert all(rank in possible for rank, (_, possible, _) in zip(ranks, expected, strict=True))
     assert [float(row["p(word)"]) for row in found] == pytest.approx([row[2] for row in expected], abs=1e-5)
     answer = result_of(question)
     assert isinstance(answer, FillEvaluation)
@@ -62,8 +65,8 @@ def test_named_words_have_the_ranks_and_probabilities_of_the_whole_model(
     assert answer.masks == 4
     assert answer.loss == pytest.approx(loss, rel=1e-4)
     assert answer.pseudo_perplexity == pytest.approx(math.exp(loss), rel=1e-3)
-    assert answer.accuracy == sum(rank == 1 for _, rank, _ in expected) / 4
-    assert answer.accuracy_at_5 == sum(rank <= 5 for _, rank, _ in expected) / 4
+    assert answer.accuracy == sum(rank == 1 for rank in ranks) / 4
+    assert answer.accuracy_at_5 == sum(rank <= 5 for rank in ranks) / 4
 
 
 def test_without_words_a_seventh_of_the_tokens_is_hidden_by_a_seed(masked_folder: Path, texts: Path) -> None:
