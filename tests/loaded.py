@@ -16,6 +16,9 @@ from core.models.registry import resolve
 
 torch.set_num_threads(1)  # tiny models gain nothing from a second core and lose much where it is busy
 
+_SHELF = Shelf()
+"""That of every desk, as of every question in the program, so that a model is loaded once for several."""
+
 
 def evaluated(model: Any) -> Any:
     """A transformers model without its dropout."""
@@ -40,5 +43,5 @@ def load_classifier_folder(folder: Path) -> LoadedEncoder:
 
 def desk(**changes: Any) -> Desk:
     """A task's place in the engine, on the cpu, where nobody cancels or waits."""
-    given: dict[str, Any] = {"shelf": Shelf(), "device_name": "cpu", "dtype": "float32", "progress": ignore_progress}
+    given: dict[str, Any] = {"shelf": _SHELF, "device_name": "cpu", "dtype": "float32", "progress": ignore_progress}
     return Desk(**(given | {"should_stop": lambda: False, "between": lambda: None} | changes))
