@@ -34,7 +34,7 @@ class Node:
     """One text of the tree."""
 
     run: int
-    """Index in `Runs.kept`."""
+    """Index in `History.kept`."""
     sequence: int
     label: str
     """What the user calls it: the run's number, and the sequence's where there are several."""
