@@ -21,6 +21,7 @@ from benchmarks import machine, report, sampling
 from benchmarks.models import add_work_option, built, prompt
 from core.backends.process import EngineProcess
 from core.messages.protocol import Generate, Load, TokenGenerated
+from core.messages.records import Target
 from core.messages.sampling_params import SamplingParams
 
 PROMPT_TOKENS = (16, 64, 256, 512, 1008)
@@ -62,12 +63,12 @@ class Runner:
         self._loop.close()
 
     async def _load(self) -> None:
-        await (await self._client.send(Load(0, self._model, "cpu", self._dtype))).last()
+        await (await self._client.send(Load(Target(self._model, "cpu", self._dtype)))).last()
 
     async def _run(self, text: str, sequences: int, new_tokens: int) -> Timing:
         params = SamplingParams(max_new_tokens=new_tokens, num_return_sequences=sequences, candidates=10)
         began = time.perf_counter()
-        reply = await self._client.send(Generate(0, self._model, text, params, "cpu", self._dtype))
+        reply = await self._client.send(Generate(Target(self._model, "cpu", self._dtype), text, params))
         arrivals = [time.perf_counter() - began async for event in reply if isinstance(event, TokenGenerated)]
         if len(arrivals) != sequences * new_tokens:
             raise RuntimeError(f"gave {len(arrivals)} of {sequences * new_tokens} tokens")

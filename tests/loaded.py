@@ -12,6 +12,7 @@ from core.engine.networks.encoder_models import LoadedEncoder, load_encoder, two
 from core.engine.networks.head import Head
 from core.engine.networks.loading import LoadedCausal, load_causal
 from core.engine.shelf import Shelf
+from core.messages.records import Target
 from core.models.registry import resolve
 
 torch.set_num_threads(1)  # tiny models gain nothing from a second core and lose much where it is busy
@@ -43,5 +44,5 @@ def load_classifier_folder(folder: Path) -> LoadedEncoder:
 
 def desk(**changes: Any) -> Desk:
     """A task's place in the engine, on the cpu, where nobody cancels or waits."""
-    given: dict[str, Any] = {"shelf": _SHELF, "device_name": "cpu", "dtype": "float32", "progress": ignore_progress}
+    given: dict[str, Any] = {"shelf": _SHELF, "target": Target("", "cpu", "float32"), "progress": ignore_progress}
     return Desk(**(given | {"should_stop": lambda: False, "between": lambda: None} | changes))

@@ -11,8 +11,8 @@ from textual.screen import Screen
 
 from core.backends.backend import Backend
 from core.backends.catalogue import open_backend
+from core.messages.records import Target
 from core.models.registry import DEFAULT_GENERATOR
-from tui.host import Target
 from tui.main.screen import MainScreen
 from tui.palette import LabCommands, MainCommands
 
@@ -72,7 +72,7 @@ class NlpTui(App[None]):
 
         screen = next((one for one in self._installed_screens.values() if isinstance(one, LabScreen)), None)
         if screen is None:
-            screen = LabScreen(self._engine, device=self._target.device, dtype=self._target.dtype)
+            screen = LabScreen(self._engine, self._target)
             self.install_screen(screen, "lab")
         if isinstance(self.screen, MainScreen):
             screen.run_on(self.screen.target.device, self.screen.status.model)

@@ -7,20 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Coroutine
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from core.errors import EngineError
-from core.messages.records import ModelInfo, RunStats
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Which model runs where."""
-
-    model: str
-    device: str = "auto"
-    dtype: str = "auto"
+from core.messages.records import ModelInfo, RunStats, Target
 
 
 class Task(Protocol):

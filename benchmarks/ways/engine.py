@@ -7,7 +7,7 @@ import asyncio
 from benchmarks.ways.serve import Options, Request, Run, Write, serve
 from core.backends.process import EngineProcess
 from core.messages.protocol import Generate, Load, Loaded, TokenGenerated
-from core.messages.records import ModelInfo
+from core.messages.records import ModelInfo, Target
 from core.messages.sampling_params import SamplingParams
 
 
@@ -18,13 +18,13 @@ def make(options: Options) -> tuple[Run, str]:
     model = str(options.model)
 
     async def load() -> ModelInfo:
-        loaded = await (await client.send(Load(0, model, "cpu", options.precision))).last()
+        loaded = await (await client.send(Load(Target(model, "cpu", options.precision)))).last()
         assert isinstance(loaded, Loaded)
         return loaded.info
 
     async def answer(request: Request, write: Write) -> None:
         params = SamplingParams(max_new_tokens=request.new_tokens, do_sample=False, candidates=10)
-        async for event in await client.send(Generate(0, model, request.text, params, "cpu", options.precision)):
+        async for event in await client.send(Generate(Target(model, "cpu", options.precision), request.text, params)):
             if isinstance(event, TokenGenerated):
                 write(event.step.id)
 

@@ -10,7 +10,7 @@ from typing import assert_never
 
 from core.errors import InputError
 from core.messages.protocol import Ask, Compare, Generate, Inspect, Load, Next, ScoreTokens, Work
-from core.messages.records import Ability, ModelInfo
+from core.messages.records import Ability, ModelInfo, Target
 
 
 def check_can(info: ModelInfo | None, *abilities: Ability) -> None:
@@ -30,7 +30,7 @@ def check_can(info: ModelInfo | None, *abilities: Ability) -> None:
 
 def needs(request: Work) -> Iterator[Ability]:
     """Yield the abilities that a request needs."""
-    if (request.device, request.dtype) != ("auto", "auto"):
+    if request.target != Target(request.target.model):
         yield Ability.PLACEMENT
     match request:
         case Load():

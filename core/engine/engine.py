@@ -77,12 +77,11 @@ class Engine:
         """Whether a request can be answered between two tokens of a run: its model is there and it reads little."""
         match request:
             case Next() | Inspect() | ScoreTokens():
-                return self._shelf.holds_causal(request.model, request.device, request.dtype)
+                return self._shelf.holds_causal(request.target)
             case Compare():
-                where = (request.model, request.device, request.dtype)
-                return any(self._shelf.holds_encoder(head, *where) for head in (Head.CLASSIFIER, Head.STATES))
-            case Ask(question=question, device=device, dtype=dtype):
-                return is_short(question, self._shelf, device, dtype)
+                return any(self._shelf.holds_encoder(head, request.target) for head in (Head.CLASSIFIER, Head.STATES))
+            case Ask():
+                return is_short(request.question, self._shelf, request.target)
             case _:
                 return False
 
@@ -123,7 +122,7 @@ class Engine:
                     self._emit(Scored(request.id, scores))
                 self._emit(Done(request.id))
             case Compare():
-                loaded = self._desk(request, stop_asked, between_tokens).comparer(request.model)
+                loaded = self._desk(request, stop_asked, between_tokens).comparer(request.target.model)
                 self._emit(Compared(request.id, compare(loaded, request.first, request.second)))
             case Ask():
                 desk = self._desk(request, stop_asked, between_tokens)
@@ -134,27 +133,25 @@ class Engine:
     def _desk(
         self, request: Compare | Ask, should_stop: Callable[[], bool], between_tokens: Callable[[], None]
     ) -> Desk:
-        where = (request.device, request.dtype)
-        return Desk(self._shelf, *where, self._progress(request), should_stop, between_tokens)
+        return Desk(self._shelf, request.target, self._progress(request), should_stop, between_tokens)
 
     def _progress(self, request: Work) -> ProgressCallback:
         return lambda stage, fraction: self._emit(Progress(request.id, stage, fraction))
 
     def _load(self, request: Load) -> ModelInfo:
-        architectures = read_config(ready(request.model, self._progress(request))).get("architectures") or ["none"]
+        config = read_config(ready(request.target.model, self._progress(request)))
+        architectures = config.get("architectures") or ["none"]
         if str(architectures[0]).endswith("ForSequenceClassification"):
             return self._classifier(request).info
         return self._loaded_causal(request).info
 
     def _classifier(self, request: Load) -> LoadedEncoder:
-        where = (request.model, request.device, request.dtype)
-        return two_labelled(self._shelf.encoder(Head.CLASSIFIER, *where, self._progress(request)))
+        return two_labelled(self._shelf.encoder(Head.CLASSIFIER, request.target, self._progress(request)))
 
     def _loaded_causal(self, request: Load | Generate | Next | Inspect | ScoreTokens) -> LoadedCausal:
-        where = (request.model, request.device, request.dtype)
-        loaded, is_new = self._shelf.causal(*where, self._progress(request))
+        loaded, is_new = self._shelf.causal(request.target, self._progress(request))
         if is_new:
-            self._hashing = hash_ahead(resolve(request.model))
+            self._hashing = hash_ahead(resolve(request.target.model))
         return loaded
 
     def _forget_contexts(self) -> None:
@@ -201,7 +198,7 @@ class Engine:
                     self._emit(Retuned(request.id, item.index, item.params))
                 case SequenceEnd():
                     end = (item.sequence, item.finish_reason, item.text, item.ids, item.stats)
-                    origin = provenance(resolve(request.model)) if request.trace else NOT_TRACED
+                    origin = provenance(resolve(request.target.model)) if request.trace else NOT_TRACED
                     self._emit(SequenceDone(request.id, *end, origin))
                 case BeamStep():
                     self._emit(BeamsAdvanced(request.id, item.index, item.beams))

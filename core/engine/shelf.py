@@ -22,6 +22,7 @@ from core.engine.networks.halving import load_halved
 from core.engine.networks.head import Head
 from core.engine.networks.loading import LoadedCausal, ProgressCallback, load_causal
 from core.memory import give_back
+from core.messages.records import Target
 from core.models.checks import check_model
 from core.models.registry import ResolvedModel, read_config
 
@@ -31,8 +32,8 @@ ENCODERS_KEPT = 4
 CAUSAL = "causal"
 """The kind of causal models."""
 
-Key = tuple[str, str, str, str]
-"""Kind, name, device and precision, as asked for."""
+Key = tuple[str, Target]
+"""Kind and model, as asked for."""
 
 Model = TypeVar("Model", LoadedCausal, LoadedEncoder)
 Loader = Callable[[ResolvedModel, torch.device, str, ProgressCallback], Model]
@@ -58,22 +59,22 @@ class _Row(Generic[Model]):
         if key in self._models:
             self._models[key] = self._models.pop(key)
             return self._models[key], False
-        kind, name, device_name, precision_name = key
-        device = pick_device(device_name)
-        precision = pick_precision(precision_name, device)
-        resolved = ready(name, progress)
+        kind, target = key
+        device = pick_device(target.device)
+        precision = pick_precision(target.dtype, device)
+        resolved = ready(target.model, progress)
         leaving = list(self._models)[: max(0, len(self._models) - self._capacity + 1)]
         choices = _precisions(kind, resolved, device)
         count = count_weights(check_model(resolved))
         wanted = precision if precision in choices else choices[0]
-        check_fit(name, count, device, wanted, choices, sum(self._held(key, device) for key in leaving))
+        check_fit(target.model, count, device, wanted, choices, sum(self._held(key, device) for key in leaving))
         self._drop(leaving)  # the old weights go before the new ones come
         try:
             model = loader(resolved, device, precision, progress)
         except (MemoryError, OSError, RuntimeError, SafetensorError) as error:
             if not is_out_of_memory(error):
                 raise
-            raise refused_by_system(name, count, device, wanted, choices) from error
+            raise refused_by_system(target.model, count, device, wanted, choices) from error
         finally:
             give_back()
         self._models[key] = model
@@ -81,7 +82,7 @@ class _Row(Generic[Model]):
 
     def forget(self, folder: Path) -> None:
         """Let go of every model that was named by this folder."""
-        self._drop([key for key in self._models if Path(key[1]).expanduser().resolve() == folder])
+        self._drop([key for key in self._models if Path(key[1].model).expanduser().resolve() == folder])
 
     def _held(self, key: Key, device: torch.device) -> int:
         """Bytes that a model's weights take on a device."""
@@ -119,38 +120,37 @@ class Shelf:
         """Whether a causal model is there."""
         return len(self._causal) > 0
 
-    def holds_causal(self, name: str, device: str, dtype: str) -> bool:
+    def holds_causal(self, target: Target) -> bool:
         """Whether this causal model is there."""
-        return (CAUSAL, name, device, dtype) in self._causal
+        return (CAUSAL, target) in self._causal
 
-    def holds_encoder(self, head: Head, name: str, device: str, dtype: str) -> bool:
+    def holds_encoder(self, head: Head, target: Target) -> bool:
         """Whether this encoder is there."""
-        return (head.value, name, device, dtype) in self._encoders
+        return (head.value, target) in self._encoders
 
-    def causal(self, name: str, device: str, dtype: str, progress: ProgressCallback) -> tuple[LoadedCausal, bool]:
+    def causal(self, target: Target, progress: ProgressCallback) -> tuple[LoadedCausal, bool]:
         """A causal model, and whether it had to be loaded.
 
         Raises:
             EngineError: as `registry.resolve`, `device.pick_device` and `loading.load_causal`.
         """
-        return self._causal.get((CAUSAL, name, device, dtype), load_causal, progress)
+        return self._causal.get((CAUSAL, target), load_causal, progress)
 
-    def encoder(self, head: Head, name: str, device: str, dtype: str, progress: ProgressCallback) -> LoadedEncoder:
+    def encoder(self, head: Head, target: Target, progress: ProgressCallback) -> LoadedEncoder:
         """An encoder with a head.
 
         Raises:
             EngineError: as `registry.resolve`, `device.pick_device` and `encoder_models.load_encoder`.
         """
-        return self._encoders.get((head.value, name, device, dtype), partial(load_encoder, head), progress)[0]
+        return self._encoders.get((head.value, target), partial(load_encoder, head), progress)[0]
 
-    def halved(self, head: Head, name: str, device: str, dtype: str, progress: ProgressCallback) -> LoadedEncoder:
+    def halved(self, head: Head, target: Target, progress: ProgressCallback) -> LoadedEncoder:
         """The untrained student that `halving.load_halved` makes of a BERT with a head.
 
         Raises:
             EngineError: as `registry.resolve`, `device.pick_device` and `halving.load_halved`.
         """
-        key = (f"half of {head.value}", name, device, dtype)
-        return self._encoders.get(key, partial(load_halved, head), progress)[0]
+        return self._encoders.get((f"half of {head.value}", target), partial(load_halved, head), progress)[0]
 
     def forget(self, folder: Path) -> None:
         """Let go of the encoders of a folder whose files have changed.

@@ -6,7 +6,7 @@ Values are plain: dataclasses, tuples, enums and scalars, nothing else, so that 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from core.lab.records import Answer, Question
@@ -23,6 +23,7 @@ from core.messages.records import (
     RunStats,
     Similarity,
     StepRecord,
+    Target,
     TokenScore,
 )
 from core.messages.sampling_params import SamplingParams, ScheduledParams
@@ -31,25 +32,25 @@ from core.messages.sampling_params import SamplingParams, ScheduledParams
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """Have a model ready. Answered by `Progress`, then `Loaded`."""
+class _OfTarget:
+    """A request that is answered with work."""
 
-    id: int
-    model: str
-    device: str = "auto"
-    dtype: str = "auto"
+    id: int = field(default=0, kw_only=True)
+    """Given by the backend that it is sent to."""
+    target: Target
 
 
 @dataclass(frozen=True, slots=True)
-class Generate:
+class Load(_OfTarget):
+    """Have a model ready. Answered by `Progress`, then `Loaded`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generate(_OfTarget):
     """Continue a prompt. Answered by `RunStarted`, `TokenGenerated`…, one `SequenceDone` each, then `Done`."""
 
-    id: int
-    model: str
     prompt: str
     params: SamplingParams
-    device: str = "auto"
-    dtype: str = "auto"
     truncate: bool = False
     """Keep the end of a prompt that is too long, instead of refusing it."""
     prompt_ids: tuple[int, ...] = ()
@@ -67,27 +68,21 @@ class Generate:
 
 
 @dataclass(frozen=True, slots=True)
-class Next:
+class Next(_OfTarget):
     """The distribution of the token after a prompt. Answered by `Candidates`, in chunks, then `Done`."""
 
-    id: int
-    model: str
     prompt: str
     params: SamplingParams
     top: int
     """How many candidates; 0 is the whole vocabulary."""
-    device: str = "auto"
-    dtype: str = "auto"
     truncate: bool = False
     chat: ChatMode = ChatMode.AUTO
 
 
 @dataclass(frozen=True, slots=True)
-class Inspect:
+class Inspect(_OfTarget):
     """A window of the full table of what may come after a context. Answered by `Inspected`."""
 
-    id: int
-    model: str
     prompt: str
     params: SamplingParams
     context_ids: tuple[int, ...] = ()
@@ -96,44 +91,31 @@ class Inspect:
     limit: int = 50
     search: str = ""
     """Only entries whose text holds this, whatever its case; `#123` is the entry with this id."""
-    device: str = "auto"
-    dtype: str = "auto"
     chat: ChatMode = ChatMode.AUTO
     earlier: tuple[Exchange, ...] = ()
     """As of `Generate`."""
 
 
 @dataclass(frozen=True, slots=True)
-class ScoreTokens:
+class ScoreTokens(_OfTarget):
     """How likely the model holds each token of a given sequence. Answered by `Scored`, in chunks, then `Done`."""
 
-    id: int
-    model: str
     ids: tuple[int, ...]
-    device: str = "auto"
-    dtype: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
-class Compare:
+class Compare(_OfTarget):
     """How similar two sentences are. Answered by `Compared`."""
 
-    id: int
-    model: str
     first: str
     second: str
-    device: str = "auto"
-    dtype: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """A question of the lab, which names its model itself. Answered by `Answered`, once or more, then `Done`."""
+class Ask(_OfTarget):
+    """A question of the lab, which names its models itself. Answered by `Answered`, once or more, then `Done`."""
 
-    id: int
     question: Question
-    device: str = "auto"
-    dtype: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)

@@ -228,6 +228,18 @@ class Ability(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """Which model runs where, and in which precision, as asked for."""
+
+    model: str = ""
+    """As the user named it; empty where a question of the lab names its models itself."""
+    device: str = "auto"
+    """auto, cuda, mps, xpu or cpu."""
+    dtype: str = "auto"
+    """auto, float32, float16, bfloat16 or int8."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelInfo:
     """A model that is loaded."""
 

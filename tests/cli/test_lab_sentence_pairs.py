@@ -10,6 +10,7 @@ import pytest
 from core.engine.networks.head import Head
 from core.lab.records import Answer, Question
 from core.lab.sentence_pairs import NextSentence, RankedSentence, RankedSentences, SimilarityMatrix
+from core.messages.records import Target
 from tests.builders import EncoderBuilder
 from tests.cli.inside import use
 from tui.cli import main
@@ -52,7 +53,7 @@ def answer_with(monkeypatch: pytest.MonkeyPatch) -> Callable[[Answer], None]:
     """Has every question of this process answered alike, without an engine."""
 
     def use(answer: Answer) -> None:
-        def ask(question: Question, target: running.Target, take: Callable[[Answer], None]) -> int:
+        def ask(question: Question, target: Target, take: Callable[[Answer], None], *, as_json: bool) -> int:
             take(answer)
             return 0
 

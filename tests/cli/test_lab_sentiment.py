@@ -10,6 +10,7 @@ import pytest
 from core.lab.records import Answer, Question
 from core.lab.sentiment import LabelScore, LeftOutWord, ReadSentiment, Sentiment
 from core.messages.protocol import Answered, Work
+from core.messages.records import Target
 from tests.cli.inside import use
 from tui.cli import main
 from tui.commands import running
@@ -46,7 +47,7 @@ def test_the_table_has_signs_and_steers_no_terminal(
     scores = (LabelScore("NEGATIVE", 0.75), LabelScore("POSITIVE", 0.25))
     answer = Sentiment("m", 0, "not \x1b[31m", "NEGATIVE", scores, words, truncated=True)
 
-    def ask(question: Question, target: running.Target, take: Callable[[Answer], None]) -> int:
+    def ask(question: Question, target: Target, take: Callable[[Answer], None], *, as_json: bool) -> int:
         assert question == ReadSentiment("starter/distilbert-sst2", ("not bad",), contributions=True)
         take(answer)
         return 0

@@ -14,6 +14,7 @@ from core.engine.engine import Engine
 from core.history.run_lines import event_line, read_runs
 from core.messages.codec import to_json
 from core.messages.protocol import Event, Generate, TokenGenerated
+from core.messages.records import Target
 from core.messages.sampling_params import SamplingParams, ScheduledParams
 from tests.builders import Builder
 from tests.cli.inside import use
@@ -60,16 +61,16 @@ def twenty(model: str) -> list[Generate]:
     ]
     batches = [short.changed(num_return_sequences=count) for count in (2, 3, 4)]
     beams = [short.changed(num_beams=3)]
-    requests = [Generate(1, model, PROMPT, params, trace=True) for params in (*plain, *batches, *beams)]
+    requests = [Generate(Target(model), PROMPT, params, trace=True) for params in (*plain, *batches, *beams)]
     branches = [(7454, 2402, 257, 640, token) for token in (11, 257, 612)]
-    requests += [Generate(1, model, "", short, prompt_ids=ids, trace=True) for ids in branches]
+    requests += [Generate(Target(model), "", short, prompt_ids=ids, trace=True) for ids in branches]
     hot, cold = short.changed(temperature=2.5, top_k=0), short.changed(do_sample=False)
     schedules = [
         (ScheduledParams(3, hot),),
         (ScheduledParams(1, cold),),
         (ScheduledParams(2, hot), ScheduledParams(5, cold)),
     ]
-    return requests + [Generate(1, model, PROMPT, short, schedule=schedule, trace=True) for schedule in schedules]
+    return requests + [Generate(Target(model), PROMPT, short, schedule=schedule, trace=True) for schedule in schedules]
 
 
 @pytest.fixture(scope="module")
@@ -161,12 +162,16 @@ def test_changed_weights_are_found_and_named(build_gpt2: Builder, tmp_path: Path
     from safetensors.torch import load_file, save_file
 
     folder = build_gpt2("replayed")
-    record([Generate(1, str(folder), PROMPT, SamplingParams(max_new_tokens=6), trace=True)], tmp_path / "run.jsonl")
+    record(
+        [Generate(Target(str(folder)), PROMPT, SamplingParams(max_new_tokens=6), trace=True)], tmp_path / "run.jsonl"
+    )
     (recorded,) = runs_of(tmp_path / "run.jsonl")
     weights = load_file(folder / "model.safetensors")
     weights["transformer.h.1.mlp.c_fc.weight"] += 0.05 * torch.randn(32, 128)
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    request = Generate(1, str(folder), PROMPT, SamplingParams(max_new_tokens=6, seed=recorded[0]["params"]["seed"]))
+    request = Generate(
+        Target(str(folder)), PROMPT, SamplingParams(max_new_tokens=6, seed=recorded[0]["params"]["seed"])
+    )
     now = record([request], tmp_path / "now.jsonl")
     finished = use("replay", "run.jsonl", folder=tmp_path)
     assert finished.code == 1

@@ -7,6 +7,7 @@ from pathlib import Path
 from core.engine.engine import Engine
 from core.history.conversation_file import ConversationFile, Place, run_line, saved_line
 from core.messages.protocol import Event, Generate, RunStarted
+from core.messages.records import Target
 from core.messages.sampling_params import SamplingParams, ScheduledParams
 from tests.cli.inside import use
 from tests.cli.process import run
@@ -17,14 +18,14 @@ def save(folder: Path, model: str) -> Path:
     params = SamplingParams(max_new_tokens=6, seed=5)
     cat = (7454, 2402, 257, 3797)
     runs = [
-        (Generate(1, model, "Once upon a time", params), Place(0)),
-        (Generate(1, model, "Once upon a time, it", params.changed(seed=9)), Place(0, True, "", 0, 0, 6)),
-        (Generate(1, model, "Once upon a cat", params, prompt_ids=cat), Place(1, False, "", 0, 0, -1)),
+        (Generate(Target(model), "Once upon a time", params), Place(0)),
+        (Generate(Target(model), "Once upon a time, it", params.changed(seed=9)), Place(0, True, "", 0, 0, 6)),
+        (Generate(Target(model), "Once upon a cat", params, prompt_ids=cat), Place(1, False, "", 0, 0, -1)),
         (
-            Generate(1, model, "Stop", params, schedule=(ScheduledParams(3, params.changed(temperature=1.5)),)),
+            Generate(Target(model), "Stop", params, schedule=(ScheduledParams(3, params.changed(temperature=1.5)),)),
             Place(2),
         ),
-        (Generate(1, model, "Beams", params.changed(num_beams=3)), Place(3)),
+        (Generate(Target(model), "Beams", params.changed(num_beams=3)), Place(3)),
     ]
     file = ConversationFile.create(folder, "Once")
     for request, place in runs:

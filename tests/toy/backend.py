@@ -61,9 +61,9 @@ class ToyBackend:
 def _answer(request: Work) -> Iterator[Event]:
     match request:
         case Load(id=id_):
-            yield Loaded(id_, replace(INFO, name=request.model))
+            yield Loaded(id_, replace(INFO, name=request.target.model))
         case Generate(id=id_):
-            yield RunStarted(id_, replace(INFO, name=request.model), request.prompt, (0,), request.params)
+            yield RunStarted(id_, replace(INFO, name=request.target.model), request.prompt, (0,), request.params)
             for index, word in enumerate(WORDS):
                 yield TokenGenerated(id_, _step(index, word))
             stats = RunStats(0.01, 0.01, 0.01, 100.0, 100.0, 2.0, 1, len(WORDS), 3, INFO.n_positions)

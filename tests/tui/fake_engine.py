@@ -60,7 +60,7 @@ class FakeEngine:
         if isinstance(request, Load) and self.load_error is not None:
             reply.fail(self.load_error)
         elif isinstance(request, Load) and self.loads:
-            reply.put(Loaded(request.id, replace(INFO, name=request.model)))
+            reply.put(Loaded(request.id, replace(INFO, name=request.target.model)))
         elif self.script is not None:
             for event in self.script(request):
                 reply.put(event)
@@ -113,7 +113,7 @@ class FakeEngine:
 def answer_comparison(request: Request) -> list[Event]:
     """A script that answers comparisons."""
     assert isinstance(request, Compare)
-    answer = Similarity(request.model, "P(equivalent | A, B)", 0.75, 0.25, 0.5, 0.75, 0.7)
+    answer = Similarity(request.target.model, "P(equivalent | A, B)", 0.75, 0.25, 0.5, 0.75, 0.7)
     return [Compared(request.id, answer)]
 
 

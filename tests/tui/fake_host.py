@@ -8,10 +8,9 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from core.errors import EngineError
-from core.messages.records import ModelInfo, RunStats
+from core.messages.records import ModelInfo, RunStats, Target
 from tests.tui.fake_engine import INFO, FakeEngine
 from tui.conversations.keeper import Conversations
-from tui.host import Target
 from tui.main.panes.conversation import ConversationPane
 from tui.main.panes.sampling import SamplingPane
 from tui.main.runs import Runs

@@ -13,7 +13,7 @@ from textual.widgets import Input, Static
 from core.backends import catalogue
 from core.backends.catalogue import Kind
 from core.messages.protocol import Generate, Load
-from core.messages.records import Ability
+from core.messages.records import Ability, Target
 from tests.toy.backend import WORDS, ToyBackend
 from tui.app import NlpTui
 from tui.cli import main
@@ -183,7 +183,7 @@ async def test_no_device_is_chosen_for_it() -> None:
 async def test_a_changed_setting_waits_for_the_next_run_and_exact_tokens_are_not_asked_for() -> None:
     async with opened() as here:
         kept = here.screen.runs.kept[0]
-        here.screen.runs._reply = await here.backend.send(Generate(0, "toy", PROMPT, kept.params))
+        here.screen.runs._reply = await here.backend.send(Generate(Target("toy"), PROMPT, kept.params))
         here.screen.sampling.turn("temperature", 1)
         await here.until(lambda: here.screen.status.state == refusal(Ability.RETUNING))
         here.screen.runs._reply = None

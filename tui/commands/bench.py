@@ -15,7 +15,7 @@ from core.backends.backend import Backend
 from core.backends.catalogue import open_backend
 from core.errors import EngineError
 from core.messages.protocol import Generate, Load, Loaded, SequenceDone
-from core.messages.records import ModelInfo, RunStats
+from core.messages.records import ModelInfo, RunStats, Target
 from core.messages.sampling_params import SamplingParams
 from core.models.registry import DEFAULT_GENERATOR
 from core.text.visible import visible
@@ -89,8 +89,9 @@ async def measure(backend: Backend, model: str, device: str, new_tokens: int) ->
     speeds: list[Speed] = []
     try:
         for precision in PRECISIONS:
+            target = Target(model, device, precision)
             try:
-                info = await _load(backend, Load(0, model, device, precision))
+                info = await _load(backend, Load(target))
             except EngineError:
                 if precision == PRECISIONS[0]:
                     raise
@@ -98,10 +99,7 @@ async def measure(backend: Backend, model: str, device: str, new_tokens: int) ->
             if info.dtype != precision and speeds:
                 speeds.append(Speed(model, precision, 0.0, 0.0, 0.0, 0.0, 0.0, info.load_s, 0.0, 1.0, info.note))
                 continue
-            runs = [
-                await _run(backend, Generate(0, model, PROMPT, _params(new_tokens), device, precision))
-                for _ in range(REPEATS + 1)
-            ]
+            runs = [await _run(backend, Generate(target, PROMPT, _params(new_tokens))) for _ in range(REPEATS + 1)]
             speeds.append(_summary(model, info, runs[1:], speeds[0].tokens_per_s if speeds else 0.0))
     finally:
         await backend.close()

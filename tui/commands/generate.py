@@ -11,7 +11,7 @@ from core.messages.sampling_params import RANGES, SamplingParams, describe_way
 from core.text.visible import visible
 from tui.commands.options import add_reader, add_sampling, add_text, chat_mode, read_text, sampling_params
 from tui.commands.parser import Parser
-from tui.commands.running import Target, converse, print_json, say
+from tui.commands.running import converse, print_json, say, target_of
 
 
 def add_arguments(parser: Parser) -> None:
@@ -24,11 +24,10 @@ def add_arguments(parser: Parser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the run as it comes."""
     prompt = read_text(options, "prompt")
-    target = Target.of(options)
+    target = target_of(options)
     params, how = sampling_params(options), chat_mode(options)
-    where = (target.device, target.dtype)
-    request = Generate(0, target.model, prompt, params, *where, options.truncate, trace=target.json, chat=how)
-    return converse(request, _print_json if target.json else _RunPrinter(params).take)
+    request = Generate(target, prompt, params, truncate=options.truncate, trace=options.json, chat=how)
+    return converse(request, _print_json if options.json else _RunPrinter(params).take)
 
 
 def _print_json(event: object) -> None:

@@ -11,7 +11,7 @@ from core.messages.sampling_params import RANGES
 from core.text.visible import visible
 from tui.commands.options import add_reader, add_sampling, add_text, chat_mode, count, read_text, sampling_params
 from tui.commands.parser import Parser
-from tui.commands.running import Target, converse, print_json
+from tui.commands.running import converse, print_json, target_of
 
 
 def add_arguments(parser: Parser) -> None:
@@ -25,16 +25,16 @@ def add_arguments(parser: Parser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print a row a candidate."""
     prompt = read_text(options, "prompt")
-    target = Target.of(options)
-    where, how = (target.device, target.dtype), (options.truncate, chat_mode(options))
-    request = Next(0, target.model, prompt, sampling_params(options), options.top, *where, *how)
+    target = target_of(options)
+    how = chat_mode(options)
+    request = Next(target, prompt, sampling_params(options), options.top, truncate=options.truncate, chat=how)
 
     def take(event: object) -> None:
         if isinstance(event, Candidates):
             for candidate in event.candidates:
-                print_json(asdict(candidate)) if target.json else print(_row(candidate))
+                print_json(asdict(candidate)) if options.json else print(_row(candidate))
 
-    if not target.json:
+    if not options.json:
         print(
             f"{'rank':>5} {'id':>6}  {'token':<18} {'logit':>8} {'model':>7} {'final':>7} {'cumul.':>7}  kept or cut by"
         )

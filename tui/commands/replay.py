@@ -12,7 +12,7 @@ from core.backends.catalogue import open_backend
 from core.errors import EngineError, InputError
 from core.history.run_lines import LoggedRun, LoggedToken, read_runs
 from core.messages.protocol import Generate, SequenceDone, TokenGenerated
-from core.messages.records import NOT_TRACED, Provenance
+from core.messages.records import NOT_TRACED, Provenance, Target
 from core.messages.sampling_params import ScheduledParams
 from tui.commands.parser import Parser
 from tui.commands.running import converse_in_turn, print_json, say
@@ -108,12 +108,9 @@ def _read(path: str) -> list[LoggedRun]:
 def _request(run: LoggedRun) -> Generate:
     open_backend().check(run.model)
     return Generate(
-        id=0,
-        model=run.model,
-        prompt=run.prompt,
-        params=run.params,
-        device=run.device,
-        dtype=run.dtype,
+        Target(run.model, run.device, run.dtype),
+        run.prompt,
+        run.params,
         prompt_ids=run.prompt_ids,
         schedule=tuple(ScheduledParams(index, params) for index, params in run.retunes),
         trace=bool(run.weights),

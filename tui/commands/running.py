@@ -11,7 +11,7 @@ import contextlib
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, TypeAlias
 
 from core.backends.backend import Reply
@@ -19,30 +19,21 @@ from core.backends.catalogue import open_backend
 from core.lab.records import Answer, Question
 from core.messages.codec import to_json
 from core.messages.protocol import Answered, Ask, Progress, Work
+from core.messages.records import Target
 from core.models.registry import starters_note
 from core.text.visible import visible
 
 EXIT_INTERRUPTED = 130
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Which model to use, where, and how to print."""
+def target_of(options: argparse.Namespace) -> Target:
+    """Take the model from parsed options; one that is not here is refused before any process is started.
 
-    model: str
-    device: str
-    dtype: str
-    json: bool
-
-    @classmethod
-    def of(cls, options: argparse.Namespace) -> Target:
-        """From parsed options; refuses a model that is not here before any process is started.
-
-        Raises:
-            EngineError: as `Backend.check`.
-        """
-        open_backend().check(options.model, getattr(options, "starter", ""))
-        return cls(options.model, options.device, options.dtype, options.json)
+    Raises:
+        EngineError: as `Backend.check`.
+    """
+    open_backend().check(options.model, getattr(options, "starter", ""))
+    return Target(options.model, options.device, options.dtype)
 
 
 def print_json(payload: dict[str, Any]) -> None:
@@ -65,22 +56,23 @@ def cut_note(truncated: bool) -> str:
     return "  (cut to the model's positions)" if truncated else ""
 
 
-def ask(question: Question, target: Target, take: Callable[[Answer], None]) -> int:
+def ask(question: Question, target: Target, take: Callable[[Answer], None], *, as_json: bool) -> int:
     """Ask a question of the lab, hand each answer to `take`, say what starters are, and return the exit code.
 
     Args:
         question: names its model itself.
         target: where to compute, and how.
         take: prints an answer, or a part of it.
+        as_json: whether that is JSON, without talk.
     """
 
     def take_event(event: object) -> None:
         if isinstance(event, Answered):
             take(event.answer)
 
-    status = converse(Ask(0, question, target.device, target.dtype), take_event)
+    status = converse(Ask(target, question), take_event)
     models = [getattr(question, role) for role in ("model", "teacher", "student") if hasattr(question, role)]
-    if status == 0 and not target.json and (note := starters_note(models)):
+    if status == 0 and not as_json and (note := starters_note(models)):
         say(f"note: {note}")
     return status
 

@@ -11,7 +11,7 @@ from core.models.registry import DEFAULT_PARAPHRASER
 from core.text.visible import visible
 from tui.commands.options import add_model_options, check_text
 from tui.commands.parser import Parser
-from tui.commands.running import Target, converse, cut_note, print_json
+from tui.commands.running import converse, cut_note, print_json, target_of
 
 
 def add_arguments(parser: Parser) -> None:
@@ -24,15 +24,15 @@ def add_arguments(parser: Parser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print how similar they are."""
     first, second = check_text(options.first, "sentence A"), check_text(options.second, "sentence B")
-    target = Target.of(options)
+    target = target_of(options)
 
     def take(event: object) -> None:
         if isinstance(event, Compared):
             answer = event.similarity
             unknown = dict.fromkeys(("similar", "not_similar", "a_to_b", "b_to_a")) if answer.by_cosine else {}
-            print_json(asdict(answer) | unknown) if target.json else print(_text(answer))
+            print_json(asdict(answer) | unknown) if options.json else print(_text(answer))
 
-    return converse(Compare(0, target.model, first, second, target.device, target.dtype), take)
+    return converse(Compare(target, first, second), take)
 
 
 def _text(similarity: Similarity) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path, PurePath
@@ -23,7 +24,7 @@ from core.backends.backend import Backend, Reply
 from core.errors import EngineError
 from core.lab.records import Question
 from core.messages.protocol import Answered, Ask, Progress
-from core.messages.records import ModelInfo
+from core.messages.records import ModelInfo, Target
 from tui.keys import KEYS_HELP
 from tui.lab.catalogue import LABS
 from tui.lab.pane import LabPane
@@ -49,10 +50,10 @@ class LabScreen(Screen[None]):
     labs = query_one("#labs", OptionList)
     switcher = query_one("#lab-switcher", ContentSwitcher)
 
-    def __init__(self, engine: Backend, *, device: str = "auto", dtype: str = "auto") -> None:
+    def __init__(self, engine: Backend, target: Target) -> None:
         super().__init__()
         self._engine = engine
-        self._device, self._dtype = device, dtype
+        self._target = target
         self._main_model: ModelInfo | None = None
         """That of the main screen, which tells what the backend can do; None until it is loaded."""
         self._replies: dict[str, Reply] = {}
@@ -84,7 +85,7 @@ class LabScreen(Screen[None]):
 
     def run_on(self, device: str, main_model: ModelInfo | None) -> None:
         """Have questions answered on another device from now on, by the backend of the main screen's model."""
-        self._device, self._main_model = device, main_model
+        self._target, self._main_model = replace(self._target, device=device), main_model
 
     def on_resize(self, event: events.Resize) -> None:
         """Give the list less room on a small terminal."""
@@ -155,7 +156,7 @@ class LabScreen(Screen[None]):
         """Have a question answered into its pane."""
         pane.add_class("-busy")
         reply: Reply | None = None
-        request = Ask(0, question, self._device, self._dtype)
+        request = Ask(self._target, question)
         try:
             check_can(self._main_model, *needs(request))
             reply = await self._engine.send(request)

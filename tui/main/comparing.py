@@ -6,6 +6,7 @@ from core.backends.abilities import check_can, needs
 from core.backends.backend import Backend
 from core.errors import EngineError
 from core.messages.protocol import Compare, Compared, Progress
+from core.messages.records import Target
 from tui.host import Host
 from tui.main.panes.similarity import SimilarityPane
 
@@ -25,7 +26,7 @@ class Comparing:
     async def _compare(self, first: str, second: str) -> None:
         pane, model = self._pane, self._pane.model
         pane.show_note("comparing…")
-        request = Compare(0, model, first, second, self._host.target.device)
+        request = Compare(Target(model, self._host.target.device), first, second)
         try:
             check_can(self._host.model, *needs(request))
             async for event in await self._backend.send(request):

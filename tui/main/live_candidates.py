@@ -131,18 +131,14 @@ class LiveCandidates:
         if not subject.prompt and not subject.context_ids:
             self._pane.show_note("type a prompt: what may come next is shown here")
             return
-        target = self._host.target
         request = Inspect(
-            0,
-            target.model,
+            self._host.target,
             subject.prompt,
             params,
-            subject.context_ids,
-            offset,
-            WINDOW,
-            self._search,
-            target.device,
-            target.dtype,
+            context_ids=subject.context_ids,
+            offset=offset,
+            limit=WINDOW,
+            search=self._search,
             earlier=() if subject.context_ids else self._history.earlier(),
         )
         try:

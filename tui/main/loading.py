@@ -43,7 +43,7 @@ class Loading:
         host, target = self._host, self._host.target
         host.say("starting the engine")
         try:
-            reply = await self._backend.send(Load(0, target.model, target.device, target.dtype))
+            reply = await self._backend.send(Load(target))
             async for event in reply:
                 if isinstance(event, Progress):
                     host.say(f"loading {event.fraction:.0%} {event.stage}")

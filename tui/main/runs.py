@@ -83,9 +83,10 @@ class Runs:
         if turn is None:
             turn = self._conversation.add_turn(prompt, "waiting for the model…")
         self._turn = turn
-        target, settings = self._host.target, params or self._new_params()
         request = Generate(
-            *(0, target.model, prompt, settings, target.device, target.dtype),
+            self._host.target,
+            prompt,
+            params or self._new_params(),
             prompt_ids=prompt_ids,
             earlier=self.earlier(),
             begun_ids=begun_ids,

@@ -17,10 +17,9 @@ from textual.worker import Worker
 
 from core.backends.backend import Backend
 from core.errors import EngineError
-from core.messages.records import ModelInfo, RunStats
+from core.messages.records import ModelInfo, RunStats, Target
 from core.messages.sampling_params import SamplingParams
 from tui.conversations.keeper import Conversations
-from tui.host import Target
 from tui.keys import KEYS_HELP
 from tui.main.comparing import Comparing
 from tui.main.live_candidates import LiveCandidates

@@ -113,10 +113,9 @@ class Xray:
 
     async def _score(self, run: KeptRun) -> None:
         """Have the prompt's own tokens scored, then show them."""
-        target = self._host.target
         scores: list[TokenScore] = []
         try:
-            request = ScoreTokens(0, target.model, run.prompt_ids, target.device, target.dtype)
+            request = ScoreTokens(self._host.target, run.prompt_ids)
             check_can(self._host.model, *needs(request))
             async for event in await self._backend.send(request):
                 if isinstance(event, Scored):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
-from core.messages.records import ModelInfo
+from core.messages.records import ModelInfo, Target
 from core.models.hub.records import DownloadPlan
-from tui.host import Target, Task
+from tui.host import Task
 
 
 class Board(Protocol):

@@ -88,7 +88,7 @@ class ModelChoice:
         """Let the model that writes run elsewhere, or in another precision; it is loaded anew."""
         target = replace(self._writing.target, device=device, dtype=precision)
         try:
-            check_can(self._writing.model, *needs(Load(0, target.model, device, precision)))
+            check_can(self._writing.model, *needs(Load(target)))
         except EngineError as error:
             self._board.say(str(error), failed=True)
         else:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
 
 from core.engine.lab.desk import Desk, Tasks
 from core.engine.shelf import Shelf
 from core.lab.records import Answer, Question
+from core.messages.records import Target
 
 _TOPICS = (
     "attention",
@@ -38,8 +40,8 @@ def answer(desk: Desk, question: Question) -> Iterator[Answer]:
     return TASKS[type(question)].run(desk, question)
 
 
-def is_short(question: Question, shelf: Shelf, device_name: str, dtype: str) -> bool:
+def is_short(question: Question, shelf: Shelf, target: Target) -> bool:
     """Whether a question can be answered between two tokens of a run: its model is there and it reads little."""
     head = TASKS[type(question)].short_with
     model: str | None = getattr(question, "model", None)  # a question about two models names neither so
-    return head is not None and model is not None and shelf.holds_encoder(head, model, device_name, dtype)
+    return head is not None and model is not None and shelf.holds_encoder(head, replace(target, model=model))

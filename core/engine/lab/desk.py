@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from core.engine.networks.encoder_models import LoadedEncoder, comparing_head, two_labelled
@@ -12,6 +12,7 @@ from core.engine.networks.head import Head
 from core.engine.networks.loading import LoadedCausal, ProgressCallback
 from core.engine.shelf import Shelf
 from core.lab.records import Answer, Question
+from core.messages.records import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +20,8 @@ class Desk:
     """One question's place in the engine."""
 
     shelf: Shelf
-    device_name: str
-    """auto, cuda, mps, xpu or cpu."""
-    dtype: str
-    """auto, float32, float16, bfloat16 or int8."""
+    target: Target
+    """Where its models run; it names them itself."""
     progress: ProgressCallback
     """To be told of everything slow: (stage, fraction)."""
     should_stop: Callable[[], bool]
@@ -36,7 +35,7 @@ class Desk:
         Raises:
             EngineError: there is none by this name.
         """
-        return self.shelf.encoder(head, name, self.device_name, self.dtype, self.progress)
+        return self.shelf.encoder(head, replace(self.target, model=name), self.progress)
 
     def comparer(self, name: str) -> LoadedEncoder:
         """A model to compare sentences with: a classifier of two labels, or an encoder without labels.
@@ -54,7 +53,7 @@ class Desk:
         Raises:
             EngineError: there is none by this name.
         """
-        return self.shelf.causal(name, self.device_name, self.dtype, self.progress)[0]
+        return self.shelf.causal(replace(self.target, model=name), self.progress)[0]
 
 
 @dataclass(frozen=True, slots=True)

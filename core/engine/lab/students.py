@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 import torch
@@ -114,8 +114,8 @@ def _common_task(question: CompareStudents) -> StudentTask:
 def _reading(desk: Desk, task: StudentTask, question: CompareStudents, model: str) -> _Reading:
     """A model, loaded, and the input in its tokens."""
     if model == HALF:
-        halved = (_HEADS[task], question.teacher, desk.device_name, desk.dtype, desk.progress)
-        loaded, name, disk_bytes = desk.shelf.halved(*halved), f"half of {question.teacher}", 0
+        loaded = desk.shelf.halved(_HEADS[task], replace(desk.target, model=question.teacher), desk.progress)
+        name, disk_bytes = f"half of {question.teacher}", 0
     else:
         loaded, name = desk.encoder(_HEADS[task], model), model
         disk_bytes = sum(path.stat().st_size for path in weight_files(resolve(model)))

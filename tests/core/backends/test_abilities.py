@@ -23,7 +23,7 @@ from core.messages.protocol import (
     ScoreTokens,
     Work,
 )
-from core.messages.records import Ability, ModelInfo
+from core.messages.records import Ability, ModelInfo, Target
 from core.messages.sampling_params import SamplingParams, ScheduledParams
 from tests.saved import INFO
 
@@ -31,19 +31,19 @@ MODEL, PARAMS = "starter/gpt2", SamplingParams()
 NOTHING = replace(INFO, name="toy", can=())
 
 NEEDS: list[tuple[Work, set[Ability]]] = [
-    (Load(1, MODEL), set()),
-    (Load(1, MODEL, "cpu"), {Ability.PLACEMENT}),
-    (Load(1, MODEL, dtype="int8"), {Ability.PLACEMENT}),
-    (Generate(1, MODEL, "a", PARAMS), set()),
-    (Generate(1, MODEL, "a", PARAMS, trace=True, truncate=True), set()),
-    (Generate(1, MODEL, "a", PARAMS, prompt_ids=(1,)), {Ability.EXACT_TOKENS}),
-    (Generate(1, MODEL, "a", PARAMS, begun_ids=(1,)), {Ability.EXACT_TOKENS}),
-    (Generate(1, MODEL, "a", PARAMS, schedule=(ScheduledParams(3, PARAMS),)), {Ability.RETUNING}),
-    (Next(1, MODEL, "a", PARAMS, 10), {Ability.DISTRIBUTION}),
-    (Inspect(1, MODEL, "a", PARAMS), {Ability.DISTRIBUTION}),
-    (ScoreTokens(1, MODEL, (1, 2)), {Ability.SCORES}),
-    (Compare(1, MODEL, "a", "b"), {Ability.COMPARISON}),
-    (Ask(1, ReadSentiment(MODEL, ("a",)), "cuda"), {Ability.PLACEMENT, Ability.LAB}),
+    (Load(Target(MODEL)), set()),
+    (Load(Target(MODEL, "cpu")), {Ability.PLACEMENT}),
+    (Load(Target(MODEL, dtype="int8")), {Ability.PLACEMENT}),
+    (Generate(Target(MODEL), "a", PARAMS), set()),
+    (Generate(Target(MODEL), "a", PARAMS, truncate=True, trace=True), set()),
+    (Generate(Target(MODEL), "a", PARAMS, prompt_ids=(1,)), {Ability.EXACT_TOKENS}),
+    (Generate(Target(MODEL), "a", PARAMS, begun_ids=(1,)), {Ability.EXACT_TOKENS}),
+    (Generate(Target(MODEL), "a", PARAMS, schedule=(ScheduledParams(3, PARAMS),)), {Ability.RETUNING}),
+    (Next(Target(MODEL), "a", PARAMS, 10), {Ability.DISTRIBUTION}),
+    (Inspect(Target(MODEL), "a", PARAMS), {Ability.DISTRIBUTION}),
+    (ScoreTokens(Target(MODEL), (1, 2)), {Ability.SCORES}),
+    (Compare(Target(MODEL), "a", "b"), {Ability.COMPARISON}),
+    (Ask(Target(device="cuda"), ReadSentiment(MODEL, ("a",))), {Ability.PLACEMENT, Ability.LAB}),
 ]
 
 

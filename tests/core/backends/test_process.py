@@ -31,7 +31,7 @@ from core.messages.protocol import (
     SequenceDone,
     TokenGenerated,
 )
-from core.messages.records import FinishReason
+from core.messages.records import FinishReason, Target
 from core.messages.sampling_params import SamplingParams
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -85,7 +85,7 @@ def tokens_of(events: list[Event]) -> int:
 
 async def ids_of(client: EngineProcess, model: Path) -> tuple[int, ...]:
     """The ids of a short run."""
-    events = await collect(await client.send(Generate(0, str(model), PROMPT, PARAMS)))
+    events = await collect(await client.send(Generate(Target(str(model)), PROMPT, PARAMS)))
     (done,) = (event for event in events if isinstance(event, SequenceDone))
     return done.ids
 
@@ -93,7 +93,7 @@ async def ids_of(client: EngineProcess, model: Path) -> tuple[int, ...]:
 async def test_a_run_goes_through_the_process_from_start_to_done(client: EngineProcess, long_gpt2_folder: Path) -> None:
     assert client.pid is None
     started, *tokens, sequence, done = await collect(
-        await client.send(Generate(0, str(long_gpt2_folder), PROMPT, PARAMS))
+        await client.send(Generate(Target(str(long_gpt2_folder)), PROMPT, PARAMS))
     )
     assert client.pid is not None
     assert isinstance(started, RunStarted)
@@ -104,7 +104,7 @@ async def test_a_run_goes_through_the_process_from_start_to_done(client: EngineP
 
 
 async def test_several_requests_are_answered_each_to_its_own(client: EngineProcess, long_gpt2_folder: Path) -> None:
-    replies = [await client.send(Next(0, str(long_gpt2_folder), PROMPT, PARAMS, top)) for top in (1, 2, 3)]
+    replies = [await client.send(Next(Target(str(long_gpt2_folder)), PROMPT, PARAMS, top)) for top in (1, 2, 3)]
     for top, reply in enumerate(replies, start=1):
         answer, _ = await collect(reply)
         assert isinstance(answer, Candidates)
@@ -115,7 +115,7 @@ async def test_a_run_cancelled_in_mid_stream_stops_at_once_and_the_next_works(
     client: EngineProcess, long_gpt2_folder: Path
 ) -> None:
     before = await ids_of(client, long_gpt2_folder)
-    reply = await client.send(Generate(0, str(long_gpt2_folder), PROMPT, LONG))
+    reply = await client.send(Generate(Target(str(long_gpt2_folder)), PROMPT, LONG))
     events = await collect(reply, until=is_token)
     reply.cancel()
     events += await collect(reply)
@@ -130,9 +130,9 @@ async def test_a_run_cancelled_in_mid_stream_stops_at_once_and_the_next_works(
 async def test_a_short_request_is_answered_between_two_tokens_of_a_run(
     client: EngineProcess, long_gpt2_folder: Path
 ) -> None:
-    run = await client.send(Generate(0, str(long_gpt2_folder), PROMPT, LONG))
+    run = await client.send(Generate(Target(str(long_gpt2_folder)), PROMPT, LONG))
     await collect(run, until=is_token)
-    answer, done = await collect(await client.send(Next(0, str(long_gpt2_folder), "Another", PARAMS, 3)))
+    answer, done = await collect(await client.send(Next(Target(str(long_gpt2_folder)), "Another", PARAMS, 3)))
     assert isinstance(answer, Candidates)
     assert isinstance(done, Done)
     assert not run.finished
@@ -145,7 +145,7 @@ async def test_a_short_request_is_answered_between_two_tokens_of_a_run(
 async def test_a_waiting_request_that_is_cancelled_never_runs(
     client: EngineProcess, long_gpt2_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = await client.send(Generate(0, str(long_gpt2_folder), PROMPT, LONG))
+    run = await client.send(Generate(Target(str(long_gpt2_folder)), PROMPT, LONG))
     await collect(run, until=is_token)
     heard: list[Event] = []
     deliver = client._deliver
@@ -155,7 +155,7 @@ async def test_a_waiting_request_that_is_cancelled_never_runs(
         deliver(event)
 
     monkeypatch.setattr(client, "_deliver", deliver_and_note)
-    waiting = await client.send(Generate(0, str(long_gpt2_folder), "Never to be read", PARAMS))
+    waiting = await client.send(Generate(Target(str(long_gpt2_folder)), "Never to be read", PARAMS))
     waiting.cancel()
     assert waiting.finished
     with pytest.raises(EngineError, match="cancelled before it began"):
@@ -169,26 +169,26 @@ async def test_a_waiting_request_that_is_cancelled_never_runs(
 async def test_errors_arrive_as_themselves(client: EngineProcess, long_gpt2_folder: Path) -> None:
     model = str(long_gpt2_folder)
     with pytest.raises(ModelNotFoundError, match="'nowhere' is neither") as caught:
-        await collect(await client.send(Load(0, "nowhere")))
+        await collect(await client.send(Load(Target("nowhere"))))
     assert caught.value.hint
     assert "Traceback" in str(caught.value.__cause__)
     with pytest.raises(PromptTooLongError):
-        await collect(await client.send(Generate(0, model, "word " * 5000, PARAMS)))
+        await collect(await client.send(Generate(Target(model), "word " * 5000, PARAMS)))
     with pytest.raises(DeviceError):
-        await collect(await client.send(Load(0, model, "cpu:9")))
+        await collect(await client.send(Load(Target(model, "cpu:9"))))
     assert len(await ids_of(client, long_gpt2_folder)) == 5
 
 
 async def test_text_of_any_kind_survives_the_pipe(client: EngineProcess, long_gpt2_folder: Path) -> None:
     prompt = '안녕 🦊\x00\x1b[31m\u2028[/bold]\\ "quoted"\r\n'
-    started, *_ = await collect(await client.send(Generate(0, str(long_gpt2_folder), prompt, PARAMS)))
+    started, *_ = await collect(await client.send(Generate(Target(str(long_gpt2_folder)), prompt, PARAMS)))
     assert isinstance(started, RunStarted)
     assert started.prompt == prompt
 
 
 @pytest.mark.slow
 async def test_two_sentences_are_compared_through_the_process(client: EngineProcess, classifier_folder: Path) -> None:
-    (answer,) = await collect(await client.send(Compare(0, str(classifier_folder), "A cat", "A feline")))
+    (answer,) = await collect(await client.send(Compare(Target(str(classifier_folder)), "A cat", "A feline")))
     assert isinstance(answer, Compared)
 
 
@@ -196,8 +196,8 @@ async def test_killing_the_engine_fails_its_runs_in_one_line_and_the_next_run_wo
     client: EngineProcess, long_gpt2_folder: Path
 ) -> None:
     before = await ids_of(client, long_gpt2_folder)
-    run = await client.send(Generate(0, str(long_gpt2_folder), PROMPT, LONG))
-    waiting = await client.send(Generate(0, str(long_gpt2_folder), PROMPT, PARAMS))
+    run = await client.send(Generate(Target(str(long_gpt2_folder)), PROMPT, LONG))
+    waiting = await client.send(Generate(Target(str(long_gpt2_folder)), PROMPT, PARAMS))
     await collect(run, until=is_token)
     old = client.pid
     assert old is not None
@@ -214,7 +214,7 @@ async def test_killing_the_engine_fails_its_runs_in_one_line_and_the_next_run_wo
 async def test_closing_while_a_model_loads_ends_the_process_and_the_reply(
     fresh_client: EngineProcess, llama_folder: Path
 ) -> None:
-    reply = await fresh_client.send(Load(0, str(llama_folder)))
+    reply = await fresh_client.send(Load(Target(str(llama_folder))))
     await collect(reply, until=lambda event: isinstance(event, Progress))
     pid = fresh_client.pid
     assert pid is not None
@@ -276,7 +276,7 @@ async def test_however_the_process_ends_the_reply_says_so(
 ) -> None:
     monkeypatch.setattr(sys, "executable", pretend_python(tmp_path, f"read request; {script}"))
     with pytest.raises(EngineStoppedError, match=message):
-        await collect(await fresh_client.send(Load(0, "starter/gpt2")))
+        await collect(await fresh_client.send(Load(Target("starter/gpt2"))))
 
 
 async def test_replies_of_a_dead_process_fail_even_when_a_new_one_starts_before_its_pipes_close(
@@ -285,11 +285,11 @@ async def test_replies_of_a_dead_process_fail_even_when_a_new_one_starts_before_
     # The first process leaves a child that keeps its pipes open, so that its death cannot be read from them.
     script = f"cd {tmp_path}; [ -e second ] && exec cat; touch second; read request; sleep 1 & exit 1"
     monkeypatch.setattr(sys, "executable", pretend_python(tmp_path, script))
-    reply = await fresh_client.send(Load(0, "starter/gpt2"))
+    reply = await fresh_client.send(Load(Target("starter/gpt2")))
     while fresh_client.pid is not None:  # noqa: ASYNC110 - asyncio tells nobody of a death before the pipes close
         await asyncio.sleep(0)
     readers_of_the_dead = list(fresh_client._readers)
-    await fresh_client.send(Load(0, "starter/gpt2"))
+    await fresh_client.send(Load(Target("starter/gpt2")))
     with pytest.raises(EngineStoppedError, match="exit status 1"):
         await collect(reply)
     await asyncio.wait(readers_of_the_dead)
@@ -301,7 +301,7 @@ async def test_the_end_of_stderr_is_kept_for_the_report(
     script = "read request; yes beginning | head -c 100000 >&2; echo the last words >&2; exit 1"
     monkeypatch.setattr(sys, "executable", pretend_python(tmp_path, script))
     with pytest.raises(EngineStoppedError) as caught:
-        await collect(await fresh_client.send(Load(0, "starter/gpt2")))
+        await collect(await fresh_client.send(Load(Target("starter/gpt2"))))
     report = str(caught.value.__cause__)
     assert report.endswith("the last words")
     assert len(report) < 10_000
@@ -312,7 +312,7 @@ async def test_an_engine_that_cannot_be_started_is_an_engine_error(
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with pytest.raises(EngineStoppedError, match="the engine cannot be started: No such file or directory"):
-        await fresh_client.send(Load(0, "starter/gpt2"))
+        await fresh_client.send(Load(Target("starter/gpt2")))
 
 
 async def test_an_engine_deaf_to_cancelling_is_killed(
@@ -322,7 +322,7 @@ async def test_an_engine_deaf_to_cancelling_is_killed(
     answer = '{"type":"Candidates","id":1,"candidates":[]}'
     script = f"read request; echo '{answer}'; read cancel; exec sleep 600"
     monkeypatch.setattr(sys, "executable", pretend_python(tmp_path, script))
-    reply = await fresh_client.send(Load(0, "starter/gpt2"))
+    reply = await fresh_client.send(Load(Target("starter/gpt2")))
     await collect(reply, until=lambda event: isinstance(event, Candidates))
     reply.cancel()
     with pytest.raises(EngineStoppedError, match="killed"):

@@ -28,7 +28,7 @@ from core.messages.protocol import (
     TokenGenerated,
     Work,
 )
-from core.messages.records import FinishReason
+from core.messages.records import FinishReason, Target
 from core.messages.sampling_params import SamplingParams
 
 PARAMS = SamplingParams(max_new_tokens=6, seed=1, candidates=2)
@@ -64,7 +64,7 @@ class Bench:
 
     def generate(self, model: Path, prompt: str = PROMPT, params: SamplingParams = PARAMS) -> tuple[int, ...]:
         """The ids of a run."""
-        done = self.handle(Generate(1, str(model), prompt, params))[-2]
+        done = self.handle(Generate(Target(str(model)), prompt, params))[-2]
         assert isinstance(done, SequenceDone)
         return done.ids
 
@@ -77,7 +77,7 @@ def bench() -> Iterator[Bench]:
 
 
 def test_loading_a_model_reports_progress_and_then_the_model(bench: Bench, gpt2_folder: Path) -> None:
-    (loaded,) = bench.handle(Load(3, str(gpt2_folder)))
+    (loaded,) = bench.handle(Load(Target(str(gpt2_folder)), id=3))
     assert isinstance(loaded, Loaded)
     assert (loaded.info.source, loaded.info.architecture) == ("folder", "GPT2LMHeadModel")
     assert (loaded.info.n_positions, loaded.info.vocab_size) == (64, 50257)
@@ -88,19 +88,19 @@ def test_loading_a_model_reports_progress_and_then_the_model(bench: Bench, gpt2_
 
 
 def test_loading_a_classifier_works_the_same_way(bench: Bench, classifier_folder: Path) -> None:
-    (loaded,) = bench.handle(Load(3, str(classifier_folder)))
+    (loaded,) = bench.handle(Load(Target(str(classifier_folder)), id=3))
     assert isinstance(loaded, Loaded)
     assert loaded.info.architecture == "BertForSequenceClassification"
 
 
 def test_a_loaded_model_is_not_loaded_again(bench: Bench, gpt2_folder: Path) -> None:
-    bench.handle(Load(1, str(gpt2_folder)))
-    bench.handle(Generate(2, str(gpt2_folder), PROMPT, PARAMS))
+    bench.handle(Load(Target(str(gpt2_folder))))
+    bench.handle(Generate(Target(str(gpt2_folder)), PROMPT, PARAMS, id=2))
     assert not any(isinstance(event, Progress) for event in bench.events)
 
 
 def test_a_run_starts_writes_tokens_and_is_done(bench: Bench, gpt2_folder: Path) -> None:
-    started, *tokens, sequence, done = bench.handle(Generate(7, str(gpt2_folder), PROMPT, PARAMS))
+    started, *tokens, sequence, done = bench.handle(Generate(Target(str(gpt2_folder)), PROMPT, PARAMS, id=7))
     assert isinstance(started, RunStarted)
     assert started.prompt_ids == (7454, 2402, 257, 640)
     assert (started.prompt, started.params) == (PROMPT, PARAMS)
@@ -124,7 +124,7 @@ def test_a_cancelled_run_emits_what_it_had_and_the_next_is_whole(bench: Bench, g
     def stop() -> bool:
         return sum(isinstance(event, TokenGenerated) for event in bench.events) >= 2
 
-    *_, sequence, done = bench.handle(Generate(4, str(gpt2_folder), PROMPT, PARAMS), stop)
+    *_, sequence, done = bench.handle(Generate(Target(str(gpt2_folder)), PROMPT, PARAMS, id=4), stop)
     assert isinstance(sequence, SequenceDone)
     assert (sequence.finish_reason, len(sequence.ids)) == (FinishReason.CANCELLED, 2)
     assert done == Done(4)
@@ -132,14 +132,14 @@ def test_a_cancelled_run_emits_what_it_had_and_the_next_is_whole(bench: Bench, g
 
 
 def test_next_ranks_as_many_candidates_as_asked_for(bench: Bench, gpt2_folder: Path) -> None:
-    answer, done = bench.handle(Next(2, str(gpt2_folder), PROMPT, PARAMS, top=5))
+    answer, done = bench.handle(Next(Target(str(gpt2_folder)), PROMPT, PARAMS, top=5, id=2))
     assert isinstance(answer, Candidates)
     assert [candidate.rank for candidate in answer.candidates] == [1, 2, 3, 4, 5]
     assert done == Done(2)
 
 
 def test_next_0_is_the_whole_vocabulary_in_pieces(bench: Bench, gpt2_folder: Path) -> None:
-    *pieces, done = bench.handle(Next(2, str(gpt2_folder), PROMPT, PARAMS, top=0))
+    *pieces, done = bench.handle(Next(Target(str(gpt2_folder)), PROMPT, PARAMS, top=0, id=2))
     sizes = [len(piece.candidates) for piece in pieces if isinstance(piece, Candidates)]
     assert sum(sizes) == 50257
     assert max(sizes) == CANDIDATES_PER_EVENT
@@ -148,8 +148,8 @@ def test_next_0_is_the_whole_vocabulary_in_pieces(bench: Bench, gpt2_folder: Pat
 
 def test_nexts_candidates_are_those_of_a_runs_first_token(bench: Bench, gpt2_folder: Path) -> None:
     params = PARAMS.changed(candidates=8)
-    answer, _ = bench.handle(Next(2, str(gpt2_folder), PROMPT, params, top=8))
-    _, first, *_ = bench.handle(Generate(3, str(gpt2_folder), PROMPT, params))
+    answer, _ = bench.handle(Next(Target(str(gpt2_folder)), PROMPT, params, top=8, id=2))
+    _, first, *_ = bench.handle(Generate(Target(str(gpt2_folder)), PROMPT, params, id=3))
     assert isinstance(answer, Candidates)
     assert isinstance(first, TokenGenerated)
     for ours, theirs in zip(answer.candidates, first.step.candidates, strict=True):
@@ -162,12 +162,12 @@ def test_a_short_request_between_two_tokens_does_not_change_the_run(bench: Bench
     answers: list[Event] = []
 
     def ask() -> None:
-        inner = Next(99, str(gpt2_folder), "Something else", PARAMS, top=1)
+        inner = Next(Target(str(gpt2_folder)), "Something else", PARAMS, top=1, id=99)
         assert bench.engine.is_short(inner)
         bench.engine.handle(inner, never, nothing)
 
     bench.events.clear()
-    bench.engine.handle(Generate(1, str(gpt2_folder), PROMPT, PARAMS), never, ask)
+    bench.engine.handle(Generate(Target(str(gpt2_folder)), PROMPT, PARAMS), never, ask)
     answers = [event for event in bench.events if event.id == 99]
     assert len(answers) == 2 * PARAMS.max_new_tokens
     (done,) = (event for event in bench.events if isinstance(event, SequenceDone))
@@ -176,20 +176,20 @@ def test_a_short_request_between_two_tokens_does_not_change_the_run(bench: Bench
 
 
 def test_only_requests_for_loaded_models_are_short(bench: Bench, gpt2_folder: Path, classifier_folder: Path) -> None:
-    ask = Next(1, str(gpt2_folder), PROMPT, PARAMS, 1)
-    compare = Compare(2, str(classifier_folder), "a", "b")
+    ask = Next(Target(str(gpt2_folder)), PROMPT, PARAMS, 1)
+    compare = Compare(Target(str(classifier_folder)), "a", "b", id=2)
     assert not bench.engine.is_short(ask)
     assert not bench.engine.is_short(compare)
-    bench.handle(Load(3, str(gpt2_folder)))
-    bench.handle(Load(4, str(classifier_folder)))
+    bench.handle(Load(Target(str(gpt2_folder)), id=3))
+    bench.handle(Load(Target(str(classifier_folder)), id=4))
     assert bench.engine.is_short(ask)
     assert bench.engine.is_short(compare)
-    assert not bench.engine.is_short(Generate(5, str(gpt2_folder), PROMPT, PARAMS))
-    assert not bench.engine.is_short(Load(6, str(gpt2_folder)))
+    assert not bench.engine.is_short(Generate(Target(str(gpt2_folder)), PROMPT, PARAMS, id=5))
+    assert not bench.engine.is_short(Load(Target(str(gpt2_folder)), id=6))
 
 
 def test_comparing_answers_with_the_similarity(bench: Bench, classifier_folder: Path) -> None:
-    (answer,) = bench.handle(Compare(5, str(classifier_folder), "A cat", "A feline"))
+    (answer,) = bench.handle(Compare(Target(str(classifier_folder)), "A cat", "A feline", id=5))
     assert isinstance(answer, Compared)
     assert 0 <= answer.similarity.similar <= 1
 
@@ -207,7 +207,7 @@ def test_a_precision_is_used_only_where_it_is_quicker_than_float32(
         "core.engine.networks.precision._row_time_s",
         lambda factory, *_: 2.0 if factory is PlainLinear else row_times_s["bfloat16"],
     )
-    started, *_ = bench.handle(Generate(1, str(gpt2_folder), PROMPT, PARAMS, "cpu", "bfloat16"))
+    started, *_ = bench.handle(Generate(Target(str(gpt2_folder), "cpu", "bfloat16"), PROMPT, PARAMS))
     assert isinstance(started, RunStarted)
     assert started.info.dtype == used
     assert bool(started.info.note) == (used == "float32")
@@ -219,8 +219,8 @@ def test_a_precision_that_this_processor_does_not_have_is_replaced_by_float32_an
     bench: Bench, gpt2_folder: Path, classifier_folder: Path
 ) -> None:
     exact = bench.generate(gpt2_folder)
-    started, *_, done, _ = bench.handle(Generate(1, str(gpt2_folder), PROMPT, PARAMS, "cpu", "bfloat16"))
-    (loaded,) = bench.handle(Load(2, str(classifier_folder), "cpu", "bfloat16"))
+    started, *_, done, _ = bench.handle(Generate(Target(str(gpt2_folder), "cpu", "bfloat16"), PROMPT, PARAMS))
+    (loaded,) = bench.handle(Load(Target(str(classifier_folder), "cpu", "bfloat16"), id=2))
     assert isinstance(started, RunStarted)
     assert isinstance(done, SequenceDone)
     assert isinstance(loaded, Loaded)
@@ -232,8 +232,8 @@ def test_a_precision_that_this_processor_does_not_have_is_replaced_by_float32_an
 def test_a_truncated_prompt_says_what_was_read(bench: Bench, gpt2_folder: Path) -> None:
     prompt = " cat" * 200
     with pytest.raises(PromptTooLongError):
-        bench.handle(Generate(1, str(gpt2_folder), prompt, PARAMS))
-    started, *_ = bench.handle(Generate(1, str(gpt2_folder), prompt, PARAMS, truncate=True))
+        bench.handle(Generate(Target(str(gpt2_folder)), prompt, PARAMS))
+    started, *_ = bench.handle(Generate(Target(str(gpt2_folder)), prompt, PARAMS, truncate=True))
     assert isinstance(started, RunStarted)
     assert len(started.prompt_ids) == 64 - PARAMS.max_new_tokens
     assert started.prompt == " cat" * len(started.prompt_ids)
@@ -247,15 +247,15 @@ def test_what_cannot_be_answered_is_an_engine_error_and_the_engine_goes_on(
     shutil.copytree(gpt2_folder, broken)
     (broken / "model.safetensors").write_bytes(b"not safetensors")
     refused: list[tuple[Work, type[EngineError]]] = [
-        (Load(1, "nowhere"), ModelNotFoundError),
-        (Load(1, str(broken)), ModelFormatError),
-        (Load(1, gpt2, "cpu:7"), DeviceError),
-        (Load(1, gpt2, "cpu", "int4"), DeviceError),
-        (Generate(1, str(classifier_folder), PROMPT, PARAMS), ModelFormatError),
-        (Generate(1, gpt2, "", PARAMS), InputError),
-        (Generate(1, gpt2, PROMPT, PARAMS.changed(max_length=2)), InputError),
-        (Next(1, gpt2, "word " * 500, PARAMS, 3), PromptTooLongError),
-        (Compare(1, gpt2, "a", "b"), ModelFormatError),
+        (Load(Target("nowhere")), ModelNotFoundError),
+        (Load(Target(str(broken))), ModelFormatError),
+        (Load(Target(gpt2, "cpu:7")), DeviceError),
+        (Load(Target(gpt2, "cpu", "int4")), DeviceError),
+        (Generate(Target(str(classifier_folder)), PROMPT, PARAMS), ModelFormatError),
+        (Generate(Target(gpt2), "", PARAMS), InputError),
+        (Generate(Target(gpt2), PROMPT, PARAMS.changed(max_length=2)), InputError),
+        (Next(Target(gpt2), "word " * 500, PARAMS, 3), PromptTooLongError),
+        (Compare(Target(gpt2), "a", "b"), ModelFormatError),
     ]
     for request, error in refused:
         with pytest.raises(error):
@@ -269,6 +269,6 @@ def test_a_model_that_failed_to_load_can_be_asked_for_again(bench: Bench, gpt2_f
     shutil.copytree(gpt2_folder, folder)
     (folder / "model.safetensors").rename(folder / "later")
     with pytest.raises(ModelFormatError):
-        bench.handle(Load(1, str(folder)))
+        bench.handle(Load(Target(str(folder))))
     (folder / "later").rename(folder / "model.safetensors")
-    assert isinstance(bench.handle(Load(2, str(folder)))[-1], Loaded)
+    assert isinstance(bench.handle(Load(Target(str(folder)), id=2))[-1], Loaded)

@@ -18,7 +18,7 @@ from core.engine.generation.decoding import Decoder, SequenceEnd
 from core.engine.networks.gguf_conversion import PACKAGES, ready
 from core.engine.networks.loading import LoadedCausal, load_causal
 from core.messages.protocol import Compare, Compared, Event, Generate, RunStarted, SequenceDone, TokenGenerated
-from core.messages.records import Exchange, FinishReason
+from core.messages.records import Exchange, FinishReason, Target
 from core.messages.sampling_params import SamplingParams
 from tests.loaded import evaluated, ignore_progress
 
@@ -56,7 +56,7 @@ def test_minilm_has_the_cosine_of_mean_pooling_in_plain_transformers(first: str,
         states = [
             model(**tokenizer(text, return_tensors="pt")).last_hidden_state[0].mean(0) for text in (first, second)
         ]
-    answer = events_of(Compare(1, str(MINILM), first, second, "cpu", "float32"))[-1]
+    answer = events_of(Compare(Target(str(MINILM), "cpu", "float32"), first, second))[-1]
     assert isinstance(answer, Compared)
     expected = float(torch.nn.functional.cosine_similarity(states[0], states[1], dim=0))
     assert answer.similarity.cosine == pytest.approx(expected, abs=1e-5)
@@ -94,7 +94,7 @@ def test_smollm2_answers_by_its_template_and_knows_what_was_said(converted: Any)
         (earlier[0].prompt, (), "Paris"),
         ("And of Italy?", earlier, "Rome"),
     ):
-        events = events_of(Generate(1, str(SMOLLM2), question, GREEDY, "cpu", "float32", earlier=turns))
+        events = events_of(Generate(Target(str(SMOLLM2), "cpu", "float32"), question, GREEDY, earlier=turns))
         started = next(event for event in events if isinstance(event, RunStarted))
         done = next(event for event in events if isinstance(event, SequenceDone))
         assert (started.chat, started.earlier_read) == (True, len(turns))
@@ -104,7 +104,7 @@ def test_smollm2_answers_by_its_template_and_knows_what_was_said(converted: Any)
 
 @needs_smollm2
 def test_smollm2_gives_records_as_every_model_does(converted: Any) -> None:
-    events = events_of(Generate(1, str(SMOLLM2), "Name a colour.", GREEDY, "cpu", "float32"))
+    events = events_of(Generate(Target(str(SMOLLM2), "cpu", "float32"), "Name a colour.", GREEDY))
     steps = [event.step for event in events if isinstance(event, TokenGenerated)]
     assert steps
     for step in steps:

@@ -12,6 +12,7 @@ import pytest
 from core.backends.process import worker_environment
 from core.engine.engine import Engine
 from core.messages.protocol import Generate, Inspect
+from core.messages.records import Target
 from core.messages.sampling_params import SamplingParams
 from tests.builders import Builder, copy_tokenizer
 from tests.cli.process import PATIENCE_S, REPOSITORY
@@ -25,19 +26,18 @@ import json, sys
 from core.engine.engine import Engine
 from core.memory import resident_bytes
 from core.messages.protocol import Compare, Generate, Inspect
+from core.messages.records import Target
 from core.messages.sampling_params import SamplingParams
 
 engine = Engine(lambda event: None)
 *causal, classifier = json.loads(sys.argv[1])
-where = {"device": "cpu", "dtype": "float32"}
 params = SamplingParams(max_new_tokens=3, seed=1)
 for _ in range(int(sys.argv[2])):
     for model in causal:
-        for request in (
-            Generate(1, model, "Once upon a time", params, **where), Inspect(1, model, "Once upon", params, **where)
-        ):
+        target = Target(model, "cpu", "float32")
+        for request in (Generate(target, "Once upon a time", params), Inspect(target, "Once upon", params)):
             engine.handle(request, lambda: False, lambda: None)
-    engine.handle(Compare(1, classifier, "One", "Two", **where), lambda: False, lambda: None)
+    engine.handle(Compare(Target(classifier, "cpu", "float32"), "One", "Two"), lambda: False, lambda: None)
     print(resident_bytes(), flush=True)
 """
 
@@ -91,12 +91,12 @@ def test_what_was_read_with_a_model_goes_with_it(gpt2_folder: Path, llama_folder
     params = SamplingParams(max_new_tokens=2, seed=1)
     for folder in (gpt2_folder, llama_folder, gpt2_folder):
         for request in (
-            Generate(1, str(folder), "Once upon", params, "cpu", "float32"),
-            Inspect(1, str(folder), "Once upon", params, device="cpu", dtype="float32"),
+            Generate(Target(str(folder), "cpu", "float32"), "Once upon", params),
+            Inspect(Target(str(folder), "cpu", "float32"), "Once upon", params),
         ):
             engine.handle(request, lambda: False, lambda: None)
-        first_weights = engine._shelf.causal(str(folder), "cpu", "float32", lambda stage, fraction: None)[0]
+        first_weights = engine._shelf.causal(Target(str(folder), "cpu", "float32"), lambda stage, fraction: None)[0]
         assert engine._inspector is not None
         assert engine._inspector._loaded is first_weights
-    engine._shelf.causal(str(llama_folder), "cpu", "float32", lambda stage, fraction: None)
+    engine._shelf.causal(Target(str(llama_folder), "cpu", "float32"), lambda stage, fraction: None)
     assert (engine._inspector, engine._prefix) == (None, None)

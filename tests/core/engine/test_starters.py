@@ -14,7 +14,7 @@ from core.engine.engine import Engine
 from core.engine.generation.decoding import Decoder, SequenceEnd
 from core.engine.networks.loading import LoadedCausal
 from core.messages.protocol import Compare, Compared, Event, Generate, SequenceDone, TokenGenerated
-from core.messages.records import FinishReason, StepRecord
+from core.messages.records import FinishReason, StepRecord, Target
 from core.messages.sampling_params import SamplingParams
 from core.models.registry import DEFAULT_GENERATOR, DEFAULT_PARAPHRASER, STARTER_FOLDER, STARTERS
 from tests.core.engine.generation.test_token_choice import random_params, transformers_scores
@@ -128,7 +128,7 @@ def answered(request: Generate | Compare, stop_after: int | None = None) -> list
 
 @pytest.mark.parametrize(("first", "second"), COURSE_PAIRS)
 def test_the_courses_pairs_are_compared(first: str, second: str) -> None:
-    *_, event = answered(Compare(1, DEFAULT_PARAPHRASER, first, second))
+    *_, event = answered(Compare(Target(DEFAULT_PARAPHRASER), first, second))
     assert isinstance(event, Compared)
     similarity = event.similarity
     assert similarity.similar + similarity.not_similar == pytest.approx(1)
@@ -138,7 +138,7 @@ def test_the_courses_pairs_are_compared(first: str, second: str) -> None:
 
 @pytest.mark.parametrize("prompt", COURSE_PROMPTS)
 def test_the_courses_prompts_are_continued_to_length_30(prompt: str) -> None:
-    events = answered(Generate(1, DEFAULT_GENERATOR, prompt, SamplingParams(max_length=30, seed=1)))
+    events = answered(Generate(Target(DEFAULT_GENERATOR), prompt, SamplingParams(max_length=30, seed=1)))
     (done,) = (event for event in events if isinstance(event, SequenceDone))
     if done.finish_reason is FinishReason.LENGTH:
         assert done.stats.prompt_tokens + len(done.ids) == 30
@@ -146,7 +146,7 @@ def test_the_courses_prompts_are_continued_to_length_30(prompt: str) -> None:
 
 
 def test_a_run_is_cancelled_in_mid_stream_and_run_again() -> None:
-    request = Generate(1, DEFAULT_GENERATOR, "Once upon a time", SamplingParams(max_new_tokens=40, seed=1))
+    request = Generate(Target(DEFAULT_GENERATOR), "Once upon a time", SamplingParams(max_new_tokens=40, seed=1))
     cancelled, whole = answered(request, stop_after=7), answered(request)
     ids = []
     for events, reason, count in ((cancelled, FinishReason.CANCELLED, 7), (whole, FinishReason.LENGTH, 40)):

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from core.engine.engine import Engine
 from core.history.as_python import as_python
 from core.messages.protocol import Event, Generate, RunStarted, SequenceDone, TokenGenerated
-from core.messages.records import ModelInfo, StepRecord
+from core.messages.records import ModelInfo, StepRecord, Target
 from core.messages.sampling_params import SamplingParams, ScheduledParams
 
 PROMPT = 'Once upon a "time", 한국'
@@ -44,7 +44,7 @@ def engine_run(
 ) -> Run:
     """Run the engine in this process."""
     events: list[Event] = []
-    request = Generate(1, model, PROMPT, params, prompt_ids=prompt_ids, schedule=schedule)
+    request = Generate(Target(model), PROMPT, params, prompt_ids=prompt_ids, schedule=schedule)
     Engine(events.append).handle(request, lambda: False, lambda: None)
     started = next(event for event in events if isinstance(event, RunStarted))
     steps = [event.step for event in events if isinstance(event, TokenGenerated)]

@@ -20,7 +20,7 @@ from core.lab.records import Answer, Question
 from core.messages import protocol
 from core.messages.codec import decode, encode, to_json
 from core.messages.protocol import Compared, Done, Event, Failed, Generate, Inspected, Loaded, Request
-from core.messages.records import Candidate, CutRule
+from core.messages.records import Candidate, CutRule, Target
 from core.messages.sampling_params import SamplingParams
 
 KINDS: tuple[type[Any], ...] = (*get_args(Request), *get_args(Event))
@@ -76,7 +76,9 @@ for _module in pkgutil.iter_modules(lab.__path__):
         if isinstance(_kind, type) and is_dataclass(_kind):
             st.register_type_strategy(_kind, records(_kind))
 
-st.register_type_strategy(protocol.Ask, st.builds(protocol.Ask, st.integers(), lab_records(Question)))
+st.register_type_strategy(
+    protocol.Ask, st.builds(protocol.Ask, records(Target), lab_records(Question), id=st.integers())
+)
 st.register_type_strategy(protocol.Answered, st.builds(protocol.Answered, st.integers(), lab_records(Answer)))
 
 
@@ -119,9 +121,9 @@ def test_a_message_with_fields_that_do_not_fit_is_a_value_error() -> None:
 
 
 def test_defaults_need_not_travel() -> None:
-    params = json.loads(encode(Generate(1, "m", "p", SamplingParams())))["params"]
-    line = json.dumps({"type": "Generate", "id": 1, "model": "m", "prompt": "p", "params": params}).encode()
-    assert decode(line) == Generate(1, "m", "p", SamplingParams())
+    params = json.loads(encode(Generate(Target("m"), "p", SamplingParams())))["params"]
+    line = json.dumps({"type": "Generate", "target": {"model": "m"}, "prompt": "p", "params": params}).encode()
+    assert decode(line) == Generate(Target("m"), "p", SamplingParams())
 
 
 def test_the_last_events_are_those_that_end_a_request() -> None:

@@ -14,14 +14,19 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from core.engine.networks.head import Head
+from core.engine.networks.loading import ProgressCallback
 from core.engine.shelf import Shelf
 from core.errors import EngineError, ModelFormatError
+from core.messages.records import Target
 from core.models.checks import check_model
 from core.models.registry import STARTERS, resolve
 from tests.builders import EncoderBuilder
 from tests.loaded import ignore_progress
 
-CPU = ("cpu", "float32", ignore_progress)
+
+def on_cpu(folder: Path) -> tuple[Target, ProgressCallback]:
+    """What the shelf is asked for."""
+    return Target(str(folder), "cpu", "float32"), ignore_progress
 
 
 @pytest.fixture
@@ -45,9 +50,9 @@ def load(folder: Path) -> None:
     architecture = json.loads((folder / "config.json").read_text())["architectures"][0]
     shelf = Shelf()
     if architecture.endswith(("ForCausalLM", "LMHeadModel")):
-        shelf.causal(str(folder), *CPU)
+        shelf.causal(*on_cpu(folder))
     else:
-        shelf.encoder(Head.CLASSIFIER, str(folder), *CPU)
+        shelf.encoder(Head.CLASSIFIER, *on_cpu(folder))
 
 
 def refusal(folder: Path) -> str:
@@ -186,13 +191,13 @@ def test_half_of_a_teacher_is_checked_as_a_teacher_is(
     folder = copy(build_encoder("bert", Head.MASKED_LM))
     edit_json(folder / "config.json", auto_map={"AutoModel": "own.Model"})
     with pytest.raises(ModelFormatError, match="code of its own"):
-        Shelf().halved(Head.MASKED_LM, str(folder), *CPU)
+        Shelf().halved(Head.MASKED_LM, *on_cpu(folder))
 
 
 def test_a_broken_model_does_not_cost_the_one_that_is_loaded(gpt2_folder: Path, folder: Path) -> None:
     shelf = Shelf()
-    loaded, _ = shelf.causal(str(gpt2_folder), *CPU)
+    loaded, _ = shelf.causal(*on_cpu(gpt2_folder))
     (folder / "model.safetensors").write_bytes(b"broken")
     with pytest.raises(EngineError):
-        shelf.causal(str(folder), *CPU)
-    assert shelf.causal(str(gpt2_folder), *CPU) == (loaded, False)
+        shelf.causal(*on_cpu(folder))
+    assert shelf.causal(*on_cpu(gpt2_folder)) == (loaded, False)

@@ -9,6 +9,7 @@ import pytest
 
 from core.engine.engine import Engine
 from core.messages.protocol import Event, Generate, SequenceDone
+from core.messages.records import Target
 from core.messages.sampling_params import SamplingParams
 from core.models import provenance
 from core.models.registry import resolve
@@ -38,7 +39,7 @@ def test_an_idle_engine_hashes_before_it_imports(build_gpt2: Builder) -> None:
     events: list[Event] = []
     engine = Engine(events.append)
     assert not engine.warm_up()
-    request = Generate(1, str(folder), "Once", SamplingParams(max_new_tokens=1))
+    request = Generate(Target(str(folder)), "Once", SamplingParams(max_new_tokens=1))
     engine.handle(request, lambda: False, lambda: None)
     assert engine.warm_up()  # a piece of the weights, all there is of them
     assert engine.warm_up()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from core.lab.records import Answer
+from core.messages.records import Target
 from core.text.visible import visible
 from tests.toy.topic.reversal import Reverse, Reversed
 from tui.commands import running
@@ -19,10 +20,9 @@ def add_arguments(parser: Parser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the text backwards."""
-    target = running.Target("", "auto", "auto", options.json)
 
     def take(answer: Answer) -> None:
         assert isinstance(answer, Reversed)
         print(visible(answer.text))
 
-    return running.ask(Reverse(read_text(options, "text")), target, take)
+    return running.ask(Reverse(read_text(options, "text")), Target(), take, as_json=options.json)

@@ -16,7 +16,7 @@ from core.engine.engine import Engine
 from core.errors import EngineError
 from core.history.run_lines import read_runs
 from core.messages.protocol import Event, Generate, RunStarted, SequenceDone
-from core.messages.records import FinishReason, StepRecord
+from core.messages.records import FinishReason, StepRecord, Target
 from core.messages.sampling_params import SamplingParams, ScheduledParams
 from tests.cli.process import run as run_command
 from tests.tui.branching import PROMPT, TEXTS, kept_run, script
@@ -228,11 +228,11 @@ def engine_runs(model: str) -> list[KeptRun]:
     short = SamplingParams(max_new_tokens=6, seed=1)
     schedule = (ScheduledParams(2, short.changed(temperature=2.5, top_k=0)), ScheduledParams(4, short))
     requests = [
-        Generate(1, model, PROMPT, short),
-        Generate(1, model, PROMPT, short.changed(num_return_sequences=3)),
-        Generate(1, model, PROMPT, short.changed(num_beams=2, num_return_sequences=2)),
-        Generate(1, model, PROMPT, short, schedule=schedule),
-        Generate(1, model, "", short, prompt_ids=(7454, 2402, 257, 11)),
+        Generate(Target(model), PROMPT, short),
+        Generate(Target(model), PROMPT, short.changed(num_return_sequences=3)),
+        Generate(Target(model), PROMPT, short.changed(num_beams=2, num_return_sequences=2)),
+        Generate(Target(model), PROMPT, short, schedule=schedule),
+        Generate(Target(model), "", short, prompt_ids=(7454, 2402, 257, 11)),
     ]
     runs: list[KeptRun] = []
 

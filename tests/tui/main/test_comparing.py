@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from core.errors import EngineError
 from core.messages.protocol import Compare, Progress
-from core.messages.records import Similarity
+from core.messages.records import Similarity, Target
 from tests.tui.fake_engine import FakeEngine, answer_comparison
 from tests.tui.fake_host import FakeHost, settle
 from tui.main.comparing import Comparing
@@ -33,7 +33,7 @@ async def test_the_panes_model_is_asked_on_the_device_in_use_and_the_answer_show
     Comparing(host, engine, pane).start("A cat", "A dog")
     await settle()
     (request,) = engine.of(Compare)
-    assert request == Compare(1, "starter/minilm", "A cat", "A dog", "cpu")
+    assert request == Compare(Target("starter/minilm", "cpu"), "A cat", "A dog")
     reply = engine.replies[1]
     reply.put(Progress(1, "weights", 0.5))
     for event in answer_comparison(request):

@@ -9,10 +9,10 @@ from textual import events
 from textual.widgets import Input, OptionList, Static
 
 from core.messages.protocol import Compare, Load
+from core.messages.records import Target
 from core.messages.sampling_params import PRESETS
 from tests.tui.conftest import Launch, Running
 from tests.tui.fake_engine import FakeEngine, answer_comparison
-from tui.host import Target
 from tui.main.panes.tokens import Breakdown
 from tui.widgets.dialogs import HelpDialog
 

@@ -7,11 +7,10 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from core.messages.records import ModelInfo
+from core.messages.records import ModelInfo, Target
 from core.models.hub.records import DownloadPlan
 from core.models.registry import resolve
 from tests.tui.fake_engine import INFO
-from tui.host import Target
 from tui.models.rows import ModelRow, read_row
 
 

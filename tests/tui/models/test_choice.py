@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from core.memory import RESERVE_BYTES
+from core.messages.records import Target
 from core.models.registry import DEFAULT_GENERATOR, DEFAULT_PARAPHRASER, resolve
 from tests.tui.branching import kept_run
 from tests.tui.fake_engine import INFO
 from tests.tui.fake_host import Sitting
 from tests.tui.models.fake_board import FakeBoard, FakeWriting, row_of
 from tests.tui.models.opening import COMMIT, put_into_cache
-from tui.host import Target
 from tui.main.panes.similarity import SimilarityPane
 from tui.models.choice import ModelChoice
 from tui.models.rows import ModelRow

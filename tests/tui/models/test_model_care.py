@@ -12,6 +12,7 @@ import pytest
 
 from core.errors import EngineError
 from core.messages.protocol import Load
+from core.messages.records import Target
 from core.models.conversions import ORIGIN_FILE
 from core.models.hub.cache import cached_snapshot
 from core.models.registry import DEFAULT_GENERATOR, ResolvedModel, resolve
@@ -20,7 +21,6 @@ from tests.core.gguf_files import GgufFile
 from tests.tui.conftest import Launch
 from tests.tui.models.fake_board import FakeBoard
 from tests.tui.models.opening import go_to, note, open_models, put_into_cache, state
-from tui.host import Target
 from tui.models.care import ModelCare
 from tui.models.rows import ModelRow
 

@@ -15,7 +15,7 @@ from core.engine.networks.head import Head
 from core.errors import ModelTooLargeError
 from core.locations import conversions_folder
 from core.messages.protocol import Ask, Compare, Load
-from core.messages.records import FinishReason
+from core.messages.records import FinishReason, Target
 from core.models.conversions import ORIGIN_FILE
 from core.models.facts import model_facts
 from core.models.hub.refusals import size_text
@@ -25,7 +25,6 @@ from tests.core.gguf_files import GgufFile
 from tests.tui.conftest import Launch, Running
 from tests.tui.fake_engine import FakeEngine, answer_comparison
 from tests.tui.models.opening import details, enter_name, first_cell, go_to, note, open_models, state
-from tui.host import Target
 from tui.models import rows as model_rows
 from tui.models.rows import ModelRow
 from tui.models.screen import ModelsScreen
@@ -34,9 +33,8 @@ from tui.widgets.dialogs import HelpDialog
 pytestmark = pytest.mark.usefixtures("own_cache")
 
 
-def loads(running: Running) -> list[tuple[str, str, str]]:
-    found = [request for request in running.engine.of(Load) if isinstance(request, Load)]
-    return [(one.model, one.device, one.dtype) for one in found]
+def loads(running: Running) -> list[Target]:
+    return [request.target for request in running.engine.of(Load) if isinstance(request, Load)]
 
 
 @pytest.mark.smoke
@@ -119,7 +117,7 @@ async def test_a_folder_typed_in_is_listed_and_enter_uses_it_to_write(launch: La
         assert screen.table.under_cursor.name == str(gpt2_folder)
         await running.until(lambda: "Enter uses it" in details(screen))
         await running.pilot.press("enter")
-        await running.until(lambda: loads(running)[-1] == (str(gpt2_folder), "auto", "auto"))
+        await running.until(lambda: loads(running)[-1] == Target(str(gpt2_folder)))
         await running.until(lambda: first_cell(screen, str(gpt2_folder)).startswith("▸"))
         assert not first_cell(screen, DEFAULT_GENERATOR).startswith("▸")
         assert "ready" in state(screen)
@@ -134,7 +132,7 @@ async def test_a_name_of_the_list_typed_in_full_is_used_by_enter(launch: Launch,
         screen = await open_models(running)
         running.screen.target = Target(str(gpt2_folder))
         await enter_name(running, screen, DEFAULT_GENERATOR)
-        await running.until(lambda: loads(running)[-1][0] == DEFAULT_GENERATOR)
+        await running.until(lambda: loads(running)[-1].model == DEFAULT_GENERATOR)
 
 
 async def test_a_classifier_of_pairs_is_used_to_compare_and_f5_names_it(
@@ -158,9 +156,9 @@ async def test_a_classifier_of_pairs_is_used_to_compare_and_f5_names_it(
         await running.until(lambda: engine.of(Compare))
         request = engine.of(Compare)[0]
         assert isinstance(request, Compare)
-        assert request.model == pane.model == str(classifier_folder)
+        assert request.target.model == pane.model == str(classifier_folder)
         assert classifier_folder.name[-10:] in str(pane.border_title)
-        assert loads(running)[-1][0] == DEFAULT_GENERATOR
+        assert loads(running)[-1].model == DEFAULT_GENERATOR
 
 
 @pytest.mark.parametrize(
@@ -248,21 +246,21 @@ async def test_any_name_is_shown_as_it_is(name: str, launch: Launch, gpt2_folder
         assert shown in details(screen)
         assert shown in note(screen)
         await running.pilot.press("enter")
-        await running.until(lambda: loads(running)[-1][0] == str(folder))
+        await running.until(lambda: loads(running)[-1].model == str(folder))
 
 
 async def test_device_and_precision_are_chosen_here_and_act_at_once(launch: Launch) -> None:
     async with launch() as running:
         screen = await open_models(running)
         await running.pilot.press("tab", "enter", "down", "enter")
-        await running.until(lambda: loads(running)[-1] == (DEFAULT_GENERATOR, "cpu", "auto"))
+        await running.until(lambda: loads(running)[-1] == Target(DEFAULT_GENERATOR, "cpu"))
         await running.pilot.press("tab", "enter", *["down"] * 4, "enter")
-        await running.until(lambda: loads(running)[-1] == (DEFAULT_GENERATOR, "cpu", "int8"))
+        await running.until(lambda: loads(running)[-1] == Target(DEFAULT_GENERATOR, "cpu", "int8"))
         running.screen.target = Target(DEFAULT_GENERATOR)  # as the palette changes it
         await running.until(
             lambda: (screen.settings.devices.value, screen.settings.precisions.value) == ("auto", "auto")
         )
-        await running.until(lambda: loads(running)[3:] == [(DEFAULT_GENERATOR, "auto", "auto")])
+        await running.until(lambda: loads(running)[3:] == [Target(DEFAULT_GENERATOR)])
 
 
 async def test_the_lab_runs_on_the_device_that_was_chosen(launch: Launch) -> None:
@@ -275,7 +273,7 @@ async def test_the_lab_runs_on_the_device_that_was_chosen(launch: Launch) -> Non
         running.screen.target = Target(DEFAULT_GENERATOR, "cpu")
         await running.app.run_action("open_lab('sentiment')")
         await running.until(lambda: len(running.engine.of(Ask)) == 2)
-        assert [one.device for one in running.engine.of(Ask) if isinstance(one, Ask)] == ["auto", "cpu"]
+        assert [one.target.device for one in running.engine.of(Ask) if isinstance(one, Ask)] == ["auto", "cpu"]
 
 
 async def test_a_device_of_the_command_line_is_among_the_choices(launch: Launch) -> None:
@@ -307,7 +305,7 @@ async def test_what_goes_wrong_with_loading_stands_here_with_its_way_out(launch:
         running.engine.load_error = None
         await running.pilot.press("enter")  # the same one again
         await running.until(lambda: "ready" in state(screen))
-        assert loads(running)[-1][0] == loads(running)[-2][0] == str(gpt2_folder)
+        assert loads(running)[-1].model == loads(running)[-2].model == str(gpt2_folder)
 
 
 async def test_what_does_not_fit_now_says_so_with_the_numbers(launch: Launch, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,13 +8,12 @@ import pytest
 
 from core.backends.backend import Reply
 from core.messages.protocol import Generate, Load, Loaded, RunStarted, Work
-from core.messages.records import Exchange, FinishReason
+from core.messages.records import Exchange, FinishReason, Target
 from tests.tui.conftest import Launch, Running
 from tests.tui.fake_engine import INFO, FakeEngine
 from tests.tui.fake_host import Sitting, settle
 from tests.tui.main.test_candidates import entry
 from tests.tui.main.test_live_candidates import Looking
-from tui.host import Target
 from tui.transcript.kept_run import Departure
 from tui.transcript.turn import Turn
 

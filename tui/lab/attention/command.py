@@ -24,12 +24,12 @@ def add_arguments(parser: Parser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print a row a token."""
-    target = running.Target.of(options)
+    target = running.target_of(options)
     question = Attend(target.model, read_text(options, "text"), options.layer, options.head, options.max_tokens)
 
     def take(answer: Answer) -> None:
         assert isinstance(answer, Attention)
-        if target.json:
+        if options.json:
             for index, (token, weights) in enumerate(zip(answer.tokens, answer.weights, strict=True)):
                 running.print_json({"index": index, "token": token.token, "text": token.text, "weights": weights})
         else:
@@ -44,4 +44,4 @@ def run(options: argparse.Namespace) -> int:
         if note := shading.cut_note(answer):
             running.say(f"note: {note}")
 
-    return running.ask(question, target, take)
+    return running.ask(question, target, take, as_json=options.json)

@@ -53,8 +53,8 @@ def run(options: argparse.Namespace) -> int:
         overwrite=options.overwrite,
     )
     options.model, options.starter = options.teacher, DEFAULT_MASKED_LM
-    target = running.Target.of(options)
-    return running.ask(question, target, _print_json if target.json else _say)
+    target = running.target_of(options)
+    return running.ask(question, target, _print_json if options.json else _say, as_json=options.json)
 
 
 def _print_json(answer: Answer) -> None:

@@ -19,6 +19,7 @@ from core.lab.evaluation import (
     RowsSkipped,
 )
 from core.lab.records import Answer
+from core.messages.records import Target
 from core.models.registry import resolve, weight_files
 from core.tables.rows import BrokenRow
 from core.text.visible import visible
@@ -63,9 +64,9 @@ def run(options: argparse.Namespace) -> int:
     options.model = options.model or options.starter
     if "-" in (options.file, options.csv):
         raise InputError("eval reads and writes files, not standard input and output", "give the path of a file")
-    target = running.Target.of(options)
+    target = running.target_of(options)
     if options.against:
-        running.Target.of(argparse.Namespace(**{**vars(options), "model": options.against}))
+        running.target_of(argparse.Namespace(**{**vars(options), "model": options.against}))
     question = Evaluate(
         task=task,
         model=target.model,
@@ -82,19 +83,19 @@ def run(options: argparse.Namespace) -> int:
         csv=_absolute(options.csv) if options.csv else "",
         fresh=options.fresh,
     )
-    status, first = _judge(question, target)
+    status, first = _judge(question, target, options.json)
     if not options.against or first is None:
         return status
-    status, second = _judge(replace(question, model=options.against, csv=""), target)
+    status, second = _judge(replace(question, model=options.against, csv=""), target, options.json)
     if second is not None:
-        _compare(first, second, as_json=target.json)
+        _compare(first, second, as_json=options.json)
     return status
 
 
-def _judge(question: Evaluate, target: running.Target) -> tuple[int, Conclusion | None]:
+def _judge(question: Evaluate, target: Target, as_json: bool) -> tuple[int, Conclusion | None]:
     """Evaluate one model and print the result: the exit code, and the result unless it was stopped."""
-    printer = _Printer(target.json)
-    status = running.ask(question, target, printer.take)
+    printer = _Printer(as_json)
+    status = running.ask(question, target, printer.take, as_json=as_json)
     if printer.result is None:
         running.say(f"stopped after {printer.done:,} of {printer.total:,} rows; the same command goes on from there")
     return status, printer.result

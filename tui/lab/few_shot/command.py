@@ -34,11 +34,11 @@ def run(options: argparse.Namespace) -> int:
     template = TEMPLATE if options.template is None else options.template.replace("\\n", "\n")
     prompt = build_prompt(options.task, [parse_example(line) for line in options.example], options.query, template)
     check_encodable("".join((prompt, *options.answer)), "the prompt or an answer")
-    target = running.Target.of(options)
+    target = running.target_of(options)
 
     def take(answer: Answer) -> None:
         assert isinstance(answer, ScoredAnswers)
-        if target.json:
+        if options.json:
             for scored in answer.answers:
                 running.print_json(asdict(scored))
             return
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
             running.say(f"  {line}")
         _print_scores(answer)
 
-    return running.ask(ScoreAnswers(target.model, prompt, tuple(options.answer)), target, take)
+    return running.ask(ScoreAnswers(target.model, prompt, tuple(options.answer)), target, take, as_json=options.json)
 
 
 def _print_scores(scored: ScoredAnswers) -> None:

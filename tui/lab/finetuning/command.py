@@ -75,8 +75,8 @@ def run(options: argparse.Namespace) -> int:
         resume=options.resume,
         overwrite=options.overwrite,
     )
-    target = running.Target.of(options)
-    return running.ask(question, target, _print_json if target.json else _say)
+    target = running.target_of(options)
+    return running.ask(question, target, _print_json if options.json else _say, as_json=options.json)
 
 
 def _print_json(answer: Answer) -> None:

@@ -25,13 +25,13 @@ def add_arguments(parser: Parser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print a row a candidate, mask by mask."""
-    target = running.Target.of(options)
+    target = running.target_of(options)
     text = read_text(options, "text")
     question = FillMasks(target.model, text, options.top, tuple(options.target), options.one_by_one)
 
     def take(answer: Answer) -> None:
         assert isinstance(answer, FilledMasks)
-        if target.json:
+        if options.json:
             for candidate in answer.candidates:
                 running.print_json(asdict(candidate))
             for candidate in answer.targets:
@@ -47,4 +47,4 @@ def run(options: argparse.Namespace) -> int:
         for word in answer.unknown_targets:
             running.say(f"note: {word!r} is no single entry of the vocabulary, so it has no probability here")
 
-    return running.ask(question, target, take)
+    return running.ask(question, target, take, as_json=options.json)

@@ -24,12 +24,12 @@ def add_arguments(parser: Parser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print a row a token, then how well the model guessed."""
-    target = running.Target.of(options)
+    target = running.target_of(options)
     question = PlayMasking(target.model, read_text(options, "text"), options.rate, options.seed)
 
     def take(answer: Answer) -> None:
         assert isinstance(answer, MaskingGame)
-        if target.json:
+        if options.json:
             for token in answer.tokens:
                 running.print_json(asdict(token))
             running.print_json({"chosen": answer.chosen, "right": answer.right, "loss": answer.loss})
@@ -42,4 +42,4 @@ def run(options: argparse.Namespace) -> int:
         if answer.truncated:
             running.say("note: the text was cut to the model's positions")
 
-    return running.ask(question, target, take)
+    return running.ask(question, target, take, as_json=options.json)

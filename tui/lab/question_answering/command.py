@@ -28,22 +28,22 @@ def run(options: argparse.Namespace) -> int:
         raise no_answerer()
     asked = check_text(options.question, "the question")
     context = read_text(_source(options), "context")
-    target = running.Target.of(options)
+    target = running.target_of(options)
 
     def take(answer: Answer) -> None:
         assert isinstance(answer, AnsweredQuestion)
         for span in answer.spans:
-            if target.json:
+            if options.json:
                 running.print_json(asdict(span))
                 continue
             edges = f"start {span.start_prob:>4.0%}, end {span.end_prob:>4.0%}, characters {span.start}-{span.end}"
             print(visible(f"{span.rank:>3} {span.score:>7.2%}  {span.text}  ({edges})"))
-        if not target.json:
+        if not options.json:
             windows = f"{answer.windows} windows" if answer.windows > 1 else "1 window"
             running.say(f"{answer.model}, {windows} of {answer.window_tokens} tokens at most")
             running.say(f"no answer here: {answer.no_answer:.2%}")
 
-    return running.ask(AnswerQuestion(target.model, asked, context, options.top), target, take)
+    return running.ask(AnswerQuestion(target.model, asked, context, options.top), target, take, as_json=options.json)
 
 
 def _source(options: argparse.Namespace) -> argparse.Namespace:

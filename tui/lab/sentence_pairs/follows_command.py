@@ -23,11 +23,11 @@ def add_arguments(parser: Parser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print both orders."""
     first, second = check_text(options.first, "sentence A"), check_text(options.second, "sentence B")
-    target = running.Target.of(options)
+    target = running.target_of(options)
 
     def take(answer: Answer) -> None:
         assert isinstance(answer, NextSentence)
-        if target.json:
+        if options.json:
             running.print_json(asdict(answer))
             return
         for order, is_next, not_next in (
@@ -38,4 +38,4 @@ def run(options: argparse.Namespace) -> int:
             print(f"{order}  is next {is_next:>7.2%}  not next {not_next:>7.2%}  {bar}".rstrip())
         running.say(f"{answer.model}{running.cut_note(answer.truncated)}")
 
-    return running.ask(Follows(target.model, first, second), target, take)
+    return running.ask(Follows(target.model, first, second), target, take, as_json=options.json)

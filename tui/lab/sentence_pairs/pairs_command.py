@@ -23,11 +23,11 @@ def add_arguments(parser: Parser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print a matrix."""
     sentences = read_lines(options.file, "the list of sentences")
-    target = running.Target.of(options)
+    target = running.target_of(options)
 
     def take(answer: Answer) -> None:
         assert isinstance(answer, SimilarityMatrix)
-        if target.json:
+        if options.json:
             for pair in _each_pair(answer):
                 running.print_json(pair)
             return
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
         cut = f", {answer.truncated} pairs cut to the model's positions" if answer.truncated else ""
         running.say(f"{answer.model}: {answer.method}{cut}")
 
-    return running.ask(CompareAll(target.model, sentences), target, take)
+    return running.ask(CompareAll(target.model, sentences), target, take, as_json=options.json)
 
 
 def _print_matrix(heading: str, matrix: tuple[tuple[float, ...], ...]) -> None:

@@ -26,11 +26,11 @@ def run(options: argparse.Namespace) -> int:
     """Print the others, the most similar one first."""
     sentence = check_text(options.sentence, "the sentence")
     others = read_lines(options.file, "the list of sentences")
-    target = running.Target.of(options)
+    target = running.target_of(options)
 
     def take(answer: Answer) -> None:
         assert isinstance(answer, RankedSentences)
-        if target.json:
+        if options.json:
             for ranked in answer.ranked:
                 unknown = dict.fromkeys(("mean", "a_to_b", "b_to_a", "spread")) if answer.by_cosine else {}
                 running.print_json(asdict(ranked) | unknown)
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
         swapped = "" if answer.by_cosine else "mean of both orders of "
         running.say(f"{answer.model}: {swapped}{answer.method}")
 
-    return running.ask(RankSentences(target.model, sentence, others), target, take)
+    return running.ask(RankSentences(target.model, sentence, others), target, take, as_json=options.json)
 
 
 def _print_ranking(answer: RankedSentences) -> None:

@@ -27,18 +27,18 @@ def add_arguments(parser: Parser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print each text's label as it comes."""
     texts = _texts(options)
-    target = running.Target.of(options)
+    target = running.target_of(options)
 
     def take(answer: Answer) -> None:
         assert isinstance(answer, Sentiment)
-        if target.json:
+        if options.json:
             running.print_json(_as_json(answer, options.words))
             return
         _print_sentiment(answer)
         if answer.pair_note and answer.index == 0:
             running.say(f"note: {answer.pair_note}")
 
-    return running.ask(ReadSentiment(target.model, texts, options.words), target, take)
+    return running.ask(ReadSentiment(target.model, texts, options.words), target, take, as_json=options.json)
 
 
 def _texts(options: argparse.Namespace) -> tuple[str, ...]:

@@ -38,15 +38,15 @@ def run(options: argparse.Namespace) -> int:
     )
     for model in {options.teacher, options.student} - {HALF}:
         options.model = model
-        running.Target.of(options)  # both are looked for before any process is started
+        running.target_of(options)  # both are looked for before any process is started
     options.model = options.teacher
-    target = running.Target.of(options)
+    target = running.target_of(options)
 
     def take(answer: Answer) -> None:
         assert isinstance(answer, StudentsCompared)
-        running.print_json(asdict(answer)) if target.json else _print_comparison(answer)
+        running.print_json(asdict(answer)) if options.json else _print_comparison(answer)
 
-    return running.ask(question, target, take)
+    return running.ask(question, target, take, as_json=options.json)
 
 
 def _print_comparison(answer: StudentsCompared) -> None:

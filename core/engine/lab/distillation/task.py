@@ -205,7 +205,7 @@ def _teacher(desk: Desk, name: str) -> tuple[ResolvedModel, Any, Any]:
     desk.progress("importing transformers", 0.1)
     loader = auto_class(Head.MASKED_LM)
     desk.progress("reading the weights", 0.5)
-    teacher = from_pretrained(loader, resolved, pick_device(desk.device_name), "float32")
+    teacher = from_pretrained(loader, resolved, pick_device(desk.target.device), "float32")
     tokenizer = load_tokenizer(resolved)
     if None in (tokenizer.mask_token_id, tokenizer.cls_token_id, tokenizer.sep_token_id):
         raise ModelFormatError(f"the tokenizer of {name} lacks [MASK], [CLS] or [SEP]", "use starter/bert")

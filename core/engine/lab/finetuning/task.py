@@ -89,7 +89,7 @@ def finetune(desk: Desk, question: Finetune) -> Generator[Part, None, None]:
     """
     folder = ModelFolder.of(question.out, resume=question.resume, overwrite=question.overwrite)
     desk.progress("reading the rows", 0.0)
-    resolved, device = resolve(question.model), pick_device(desk.device_name)
+    resolved, device = resolve(question.model), pick_device(desk.target.device)
     labelled = read_labelled(question)
     learnt, held = hold_out(labelled, question.held_out, question.seed)
     desk.progress("loading the encoder", 0.3)
@@ -102,7 +102,7 @@ def finetune(desk: Desk, question: Finetune) -> Generator[Part, None, None]:
     if not question.resume:
         longest_first = sorted(learnt, key=lambda row: -len(rows.ids[row]))
         typical = longest_first[len(learnt) // 2 :][: question.batch_size]
-        classifier.precision = choose_precision(classifier, desk.dtype, typical)
+        classifier.precision = choose_precision(classifier, desk.target.dtype, typical)
     folder.prepare(resume=question.resume)
     desk.progress("ready", 1.0)
     run = _Run(desk, question, folder, classifier, course, rows, learnt, held, steps)
@@ -116,7 +116,7 @@ def finetune(desk: Desk, question: Finetune) -> Generator[Part, None, None]:
             yield FinetunePaused(question.out, course.step, steps)
         else:
             done = _finetuned(started, run)
-            _save(run, tokenizer, card(question, started, done, course.measured, desk.dtype))
+            _save(run, tokenizer, card(question, started, done, course.measured, desk.target.dtype))
             yield done
     finally:
         folder.discard_if_empty()

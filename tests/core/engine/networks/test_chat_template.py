@@ -27,7 +27,7 @@ from core.messages.protocol import (
     RunStarted,
     SequenceDone,
 )
-from core.messages.records import ChatMode, Exchange
+from core.messages.records import ChatMode, Exchange, Target
 from core.messages.sampling_params import SamplingParams
 from core.text.tokenization import TextTokenizer
 from tests.core.chats import EOS, TEMPLATE, make_chat
@@ -54,7 +54,7 @@ def run(folder: Path, request: Any) -> list[Event]:
 
 
 def started(folder: Path, **changes: Any) -> RunStarted:
-    request = Generate(1, str(folder), "And now?", PARAMS, "cpu", "float32", **changes)
+    request = Generate(Target(str(folder), "cpu", "float32"), "And now?", PARAMS, **changes)
     return next(event for event in run(folder, request) if isinstance(event, RunStarted))
 
 
@@ -185,7 +185,7 @@ def test_a_base_model_refuses_to_chat(loaded_gpt2: LoadedCausal) -> None:
 @pytest.mark.parametrize(("fixture", "chat"), [("chat_folder", True), ("gpt2_folder", False)])
 def test_loading_tells_which_it_is(request: pytest.FixtureRequest, fixture: str, chat: bool) -> None:
     folder = request.getfixturevalue(fixture)
-    loaded = run(folder, Load(1, str(folder), "cpu", "float32"))[-1]
+    loaded = run(folder, Load(Target(str(folder), "cpu", "float32")))[-1]
     assert isinstance(loaded, Loaded)
     assert loaded.info.chat is chat
 
@@ -209,9 +209,9 @@ def test_exact_ids_are_read_as_they_are(chat_folder: Path) -> None:
 
 
 def test_what_may_come_next_comes_after_the_template(chat: LoadedCausal, chat_folder: Path) -> None:
-    table = run(chat_folder, Inspect(1, str(chat_folder), "Hi", PARAMS, device="cpu", dtype="float32"))[-1]
+    table = run(chat_folder, Inspect(Target(str(chat_folder), "cpu", "float32"), "Hi", PARAMS))[-1]
     assert isinstance(table, Inspected)
-    ahead = run(chat_folder, Next(1, str(chat_folder), "Hi", PARAMS, 1, "cpu", "float32"))
+    ahead = run(chat_folder, Next(Target(str(chat_folder), "cpu", "float32"), "Hi", PARAMS, 1))
     first = next(event for event in ahead if isinstance(event, Candidates)).candidates[0]
     assert table.table.context_tokens == len(read_in(chat, "Hi").ids)
     assert table.table.rows[0].id == first.id
@@ -220,7 +220,7 @@ def test_what_may_come_next_comes_after_the_template(chat: LoadedCausal, chat_fo
 def test_a_chat_ends_at_the_end_of_its_turn(chat: LoadedCausal, chat_folder: Path) -> None:
     ids = chat.tokenizer.ids(EOS)
     assert chat.eos_ids == frozenset(ids)
-    events = run(chat_folder, Generate(1, str(chat_folder), "Hi", PARAMS, "cpu", "float32"))
+    events = run(chat_folder, Generate(Target(str(chat_folder), "cpu", "float32"), "Hi", PARAMS))
     assert any(isinstance(event, SequenceDone) for event in events)
 
 

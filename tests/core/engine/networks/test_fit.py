@@ -14,6 +14,7 @@ from core.engine.networks.fit import WeightCount, check_fit, count_weights
 from core.engine.shelf import Shelf
 from core.errors import ModelTooLargeError
 from core.memory import RESERVE_BYTES
+from core.messages.records import Target
 from core.models.checks import check_model
 from core.models.registry import resolve
 from tests.loaded import ignore_progress
@@ -66,12 +67,12 @@ def test_the_shelf_refuses_before_it_loads_and_keeps_what_it_has(
     gpt2_folder: Path, llama_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shelf = Shelf()
-    loaded, _ = shelf.causal(str(gpt2_folder), "cpu", "float32", ignore_progress)
+    loaded, _ = shelf.causal(Target(str(gpt2_folder), "cpu", "float32"), ignore_progress)
     give(monkeypatch, -4 * loaded.info.parameters)
     monkeypatch.setattr("core.engine.shelf.load_causal", None)
     with pytest.raises(ModelTooLargeError, match=r"float32 .* MB, float16 .* MB, bfloat16"):
-        shelf.causal(str(llama_folder), "cpu", "float32", ignore_progress)
-    assert shelf.causal(str(gpt2_folder), "cpu", "float32", ignore_progress) == (loaded, False)
+        shelf.causal(Target(str(llama_folder), "cpu", "float32"), ignore_progress)
+    assert shelf.causal(Target(str(gpt2_folder), "cpu", "float32"), ignore_progress) == (loaded, False)
 
 
 def test_the_old_model_makes_room_for_the_new_one(
@@ -79,9 +80,9 @@ def test_the_old_model_makes_room_for_the_new_one(
 ) -> None:
     count = count_weights(check_model(resolve(str(llama_folder))))
     shelf = Shelf()
-    loaded, _ = shelf.causal(str(gpt2_folder), "cpu", "float32", ignore_progress)
+    loaded, _ = shelf.causal(Target(str(gpt2_folder), "cpu", "float32"), ignore_progress)
     give(monkeypatch, count.needed_bytes("float32") - 4 * loaded.info.parameters)
-    assert shelf.causal(str(llama_folder), "cpu", "float32", ignore_progress)[1]
+    assert shelf.causal(Target(str(llama_folder), "cpu", "float32"), ignore_progress)[1]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,7 @@ def slow_int8(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_float32_is_not_taken_instead_where_it_does_not_fit(gpt2_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.engine.networks.loading.fits", lambda *_: False)
     monkeypatch.setattr("core.engine.networks.loading.exact_logits", None)
-    info = Shelf().causal(str(gpt2_folder), "cpu", "int8", ignore_progress)[0].info
+    info = Shelf().causal(Target(str(gpt2_folder), "cpu", "int8"), ignore_progress)[0].info
     assert (info.dtype, info.error.positions, info.note) == (
         "int8",
         0,
@@ -136,7 +137,7 @@ def test_memory_that_the_system_refuses_is_told_with_the_numbers(
     with pytest.raises(
         ModelTooLargeError, match=r"needs \d+ MB of memory in float32, and the system gives no more"
     ) as caught:
-        Shelf().causal(str(gpt2_folder), "cpu", "float32", ignore_progress)
+        Shelf().causal(Target(str(gpt2_folder), "cpu", "float32"), ignore_progress)
     assert "use --dtype int8, close other programs" in caught.value.hint
 
 
@@ -145,11 +146,11 @@ def test_a_load_gives_back_what_it_no_longer_needs_even_when_it_fails(
 ) -> None:
     calls: list[str] = []
     monkeypatch.setattr("core.engine.shelf.give_back", lambda: calls.append("given back"))
-    Shelf().causal(str(gpt2_folder), "cpu", "float32", ignore_progress)
+    Shelf().causal(Target(str(gpt2_folder), "cpu", "float32"), ignore_progress)
     assert calls == ["given back"]
     monkeypatch.setattr("core.engine.networks.loading.GPT2", None)
     with pytest.raises(TypeError):
-        Shelf().causal(str(gpt2_folder), "cpu", "float32", ignore_progress)
+        Shelf().causal(Target(str(gpt2_folder), "cpu", "float32"), ignore_progress)
     assert calls == ["given back"] * 2
 
 

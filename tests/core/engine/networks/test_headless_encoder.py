@@ -13,7 +13,7 @@ from core.engine.networks.head import Head
 from core.errors import ModelFormatError
 from core.lab.sentence_pairs import CompareAll, RankSentences
 from core.messages.protocol import Compare, Compared, Event
-from core.messages.records import Similarity
+from core.messages.records import Similarity, Target
 from tests.builders import EncoderBuilder
 from tests.loaded import desk, evaluated
 
@@ -42,7 +42,7 @@ def cosines(folder: Path) -> torch.Tensor:
 
 def compared(model: str, first: str, second: str) -> Similarity:
     events: list[Event] = []
-    Engine(events.append).handle(Compare(1, model, first, second, "cpu", "float32"), lambda: False, lambda: None)
+    Engine(events.append).handle(Compare(Target(model, "cpu", "float32"), first, second), lambda: False, lambda: None)
     answer = events[-1]
     assert isinstance(answer, Compared)
     return answer.similarity
