@@ -13,6 +13,7 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from core.errors import EngineError
 from core.messages.sampling_params import PRESETS
 from core.models.registry import STARTERS, Task, cached_models, read_config
+from core.precision import Precision
 from tui.lab.catalogue import LABS
 from tui.main.screen import MainScreen
 from tui.widgets.dialogs import NameDialog
@@ -65,20 +66,12 @@ class MainCommands(_Commands):
             yield f"Sampling: {preset}", "Use these settings", partial(screen.sampling.use_preset, preset)
         for model, note in _causal_models():
             yield f"Model: {model}", note, partial(_use_model, screen, model)
-        for precision, note in PRECISIONS.items():
-            yield f"Precision: {precision}", note, partial(_use_precision, screen, precision)
+        for precision in Precision:
+            yield f"Precision: {precision}", precision.note, partial(_use_precision, screen, precision)
         from tui.export import actions as take_away  # not needed for the first frame
 
         yield from take_away.commands(screen)
         yield "Model: another…", "A folder or a hub name in the cache", partial(_ask_for_model, screen)
-
-
-PRECISIONS = {
-    "float32": "Exact; the default",
-    "float16": "Half the memory; the status line shows its measured error",
-    "bfloat16": "Half the memory, coarser; the status line shows its measured error",
-    "int8": "A quarter of the memory; the status line shows its measured error",
-}
 
 
 def _causal_models() -> Iterator[tuple[str, str]]:

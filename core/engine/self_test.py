@@ -15,15 +15,16 @@ from dataclasses import asdict, dataclass
 import torch
 
 from core.engine.golden import Golden, read_golden
-from core.engine.networks.device import DTYPES, available_devices, pick_device
+from core.engine.networks.device import available_devices, pick_device
 from core.engine.networks.linear import is_missing
 from core.engine.networks.loading import load_causal
 from core.engine.threads import Threads
 from core.errors import EngineError
 from core.models.provenance import sha256
 from core.models.registry import DEFAULT_GENERATOR, resolve, weight_files
+from core.precision import DTYPES, Precision
 
-TOLERANCE = {"float32": 1e-3, "float16": 0.02, "bfloat16": 0.15, "int8": 0.3}
+TOLERANCE = {Precision.FLOAT32: 1e-3, Precision.FLOAT16: 0.02, Precision.BFLOAT16: 0.15, Precision.INT8: 0.3}
 """How far the log-probabilities of the likeliest tokens may be from the golden ones, nats."""
 
 
@@ -51,9 +52,7 @@ class SelfTest:
 
 def combinations() -> list[tuple[str, str]]:
     """Every device with its precisions."""
-    return [
-        (device, dtype) for device in available_devices() for dtype in (*DTYPES, *(["int8"] if device == "cpu" else []))
-    ]
+    return [(device, dtype) for device in available_devices() for dtype in (Precision if device == "cpu" else DTYPES)]
 
 
 def check(device: str, dtype: str, golden: Golden) -> SelfTest:
@@ -71,7 +70,7 @@ def check(device: str, dtype: str, golden: Golden) -> SelfTest:
         logprobs = logits.log_softmax(-1)
         error = float((logprobs[list(golden.ids)].double() - torch.tensor(golden.logprobs).double()).abs().max())
         return SelfTest(
-            *(device, dtype, loaded.info.dtype, error, TOLERANCE[loaded.info.dtype]),
+            *(device, dtype, loaded.info.dtype, error, TOLERANCE[Precision(loaded.info.dtype)]),
             same_best=int(logprobs.argmax()) == golden.ids[0],
             seconds=time.perf_counter() - began,
             stale=sha256(weight_files(resolved)) != golden.weights,

@@ -14,9 +14,9 @@ from typing import Generic, TypeVar
 import torch
 from safetensors import SafetensorError
 
-from core.engine.networks.device import DTYPES, pick_device, pick_precision
+from core.engine.networks.device import pick_device, pick_precision
 from core.engine.networks.encoder_models import LoadedEncoder, load_encoder
-from core.engine.networks.fit import BYTES, check_fit, count_weights, is_out_of_memory, refused_by_system
+from core.engine.networks.fit import check_fit, count_weights, is_out_of_memory, refused_by_system
 from core.engine.networks.gguf_conversion import ready
 from core.engine.networks.halving import load_halved
 from core.engine.networks.head import Head
@@ -25,6 +25,7 @@ from core.memory import give_back
 from core.messages.records import Target
 from core.models.checks import check_model
 from core.models.registry import ResolvedModel, read_config
+from core.precision import DTYPES, Precision
 
 ENCODERS_KEPT = 4
 """Enough for each task of the starters, which share most of their weights."""
@@ -87,7 +88,9 @@ class _Row(Generic[Model]):
     def _held(self, key: Key, device: torch.device) -> int:
         """Bytes that a model's weights take on a device."""
         info = self._models[key].info
-        return info.parameters * BYTES[info.dtype] if torch.device(info.device).type == device.type else 0
+        if torch.device(info.device).type != device.type:
+            return 0
+        return info.parameters * Precision(info.dtype).weight_bytes
 
     def _drop(self, keys: list[Key]) -> None:
         for key in keys:
@@ -98,13 +101,13 @@ class _Row(Generic[Model]):
             torch.cuda.empty_cache()  # does nothing where CUDA was never used
 
 
-def _precisions(kind: str, resolved: ResolvedModel, device: torch.device) -> tuple[str, ...]:
+def _precisions(kind: str, resolved: ResolvedModel, device: torch.device) -> tuple[Precision, ...]:
     """Those that a model can be loaded in; encoders on the CPU are read in float32 before they are rounded."""
     if device.type != "cpu":
-        return tuple(DTYPES)
+        return DTYPES
     if kind != CAUSAL:
-        return ("float32",)
-    return tuple(BYTES) if read_config(resolved).get("model_type") == "gpt2" else tuple(DTYPES)
+        return (Precision.FLOAT32,)
+    return tuple(Precision) if read_config(resolved).get("model_type") == "gpt2" else DTYPES
 
 
 class Shelf:

@@ -236,7 +236,7 @@ class Target:
     device: str = "auto"
     """auto, cuda, mps, xpu or cpu."""
     dtype: str = "auto"
-    """auto, float32, float16, bfloat16 or int8."""
+    """auto, or a `Precision`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +253,7 @@ class ModelInfo:
     vocab_size: int
     device: str
     dtype: str
-    """The precision in use: float32, float16, bfloat16 or int8."""
+    """The `Precision` in use."""
     load_s: float
     error: PrecisionError = PrecisionError()
     note: str = ""

@@ -13,7 +13,8 @@ from pathlib import Path
 from core.errors import EngineError
 from core.models.gguf_header import read_gguf
 from core.models.registry import COURSE_MODELS, STARTERS, ResolvedModel, Source, Task, read_config, weight_files
-from core.models.safetensors_header import BITS, TensorEntry, read_header
+from core.models.safetensors_header import TensorEntry, read_header
+from core.precision import DTYPES, Precision
 
 _TASKS = {
     "ForCausalLM": Task.CAUSAL_LM.value,
@@ -26,9 +27,6 @@ _TASKS = {
     "Model": "hidden states",
 }
 """What an architecture whose name ends like this is for."""
-
-_IN_MEMORY = {"float32": "F32", "float16": "F16", "bfloat16": "BF16", "int8": "I8"}
-"""The precisions one can choose, as safetensors calls them."""
 
 _CARD_BYTES = 2**16
 _FIELD = re.compile(r"^(license|license_name):[ \t]*(.*(?:\n[ \t]*- .*)*)", re.MULTILINE)
@@ -172,8 +170,8 @@ def _most_common_dtype(entries: list[TensorEntry]) -> str:
 
 def _memory_bytes(parameters: int, model_type: str) -> dict[str, int]:
     """By precision; only GPT-2 can be had in int8."""
-    chosen = [name for name in _IN_MEMORY if name != "int8" or model_type == "gpt2"]
-    return {name: parameters * BITS[_IN_MEMORY[name]] // 8 for name in chosen}
+    chosen = Precision if model_type == "gpt2" else DTYPES
+    return {str(one): parameters * one.weight_bytes for one in chosen}
 
 
 def _license(model: ResolvedModel) -> str:

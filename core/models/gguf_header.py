@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from core.errors import ModelFormatError
+from core.precision import Precision
 
 VERSIONS = (2, 3)
 MOST_TENSORS = 1_000_000
@@ -66,10 +67,12 @@ class GgufHeader:
         return str(self.metadata.get("general.architecture", ""))
 
     @property
-    def dtype(self) -> str:
+    def dtype(self) -> Precision:
         """The dtype that holds its matrices without loss worth speaking of: blocks are scaled in float16 anyway."""
         kinds = {tensor.kind for tensor in self.tensors if len(tensor.shape) > 1}
-        return "float32" if _FLOAT32 in kinds else "bfloat16" if _BFLOAT16 in kinds else "float16"
+        if _FLOAT32 in kinds:
+            return Precision.FLOAT32
+        return Precision.BFLOAT16 if _BFLOAT16 in kinds else Precision.FLOAT16
 
 
 class _Reader:

@@ -18,12 +18,12 @@ from core.messages.protocol import Generate, Load, Loaded, SequenceDone
 from core.messages.records import ModelInfo, RunStats, Target
 from core.messages.sampling_params import SamplingParams
 from core.models.registry import DEFAULT_GENERATOR
+from core.precision import Precision
 from core.text.visible import visible
 from tui.commands.options import setting
 from tui.commands.parser import Parser
 from tui.commands.running import print_json, say
 
-PRECISIONS = ("float32", "float16", "bfloat16", "int8")
 PROMPT = "Once upon a time there was a little house by the sea, and in it"
 REPEATS = 3
 
@@ -88,12 +88,12 @@ async def measure(backend: Backend, model: str, device: str, new_tokens: int) ->
     """
     speeds: list[Speed] = []
     try:
-        for precision in PRECISIONS:
+        for precision in Precision:
             target = Target(model, device, precision)
             try:
                 info = await _load(backend, Load(target))
             except EngineError:
-                if precision == PRECISIONS[0]:
+                if precision is Precision.FLOAT32:
                     raise
                 continue  # this device or model does not have it
             if info.dtype != precision and speeds:

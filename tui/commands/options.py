@@ -15,6 +15,7 @@ from core.errors import EngineError, InputError, SettingError
 from core.messages.records import ChatMode
 from core.messages.sampling_params import INTEGERS, RANGES, SamplingParams, check_setting
 from core.models.registry import DEFAULT_GENERATOR
+from core.precision import Precision
 from core.text.visible import check_encodable, check_not_empty
 from tui.commands.parser import Parser
 
@@ -47,7 +48,7 @@ def add_model_options(parser: Parser, default: str) -> None:
         "--model", default=default, metavar="NAME", help=f"starter, folder, gguf file or hub name{shown}"
     )
     parser.add_argument("--device", default="auto", help="auto, cuda, mps, xpu or cpu")
-    parser.add_argument("--dtype", default="auto", choices=("auto", "float32", "float16", "bfloat16", "int8"))
+    parser.add_argument("--dtype", default="auto", choices=("auto", *map(str, Precision)))
     parser.add_argument("--offline", action="store_true", help="open no connection; only models pull ever does")
     if parser.prog == "nlp-tui":
         parser.add_argument("--debug", action="store_true", help="show tracebacks")

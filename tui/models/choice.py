@@ -11,10 +11,11 @@ from core.errors import EngineError
 from core.memory import RESERVE_BYTES, free_bytes
 from core.messages.protocol import Load
 from core.models.registry import resolve
+from core.precision import Precision
 from tui.main.panes.similarity import SimilarityPane
 from tui.models.board import Board, Writing
 from tui.models.rows import ModelRow, Use
-from tui.models.texts import PRECISIONS, Room
+from tui.models.texts import Room
 from tui.transcript.kept_run import History
 
 
@@ -48,7 +49,8 @@ class ModelChoice:
         place = (model.device if model is not None else self._writing.target.device).partition(":")[0]
         if place not in ("auto", "cpu", "mps"):
             return Room(0, place)
-        held = model.parameters * PRECISIONS.get(model.dtype, 0) if model is not None and place == "cpu" else 0
+        weight_bytes = next((one.weight_bytes for one in Precision if model is not None and one == model.dtype), 0)
+        held = model.parameters * weight_bytes if model is not None and place == "cpu" else 0
         return Room(max(1, free_bytes() + held - RESERVE_BYTES), place)
 
     @property

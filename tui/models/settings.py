@@ -12,8 +12,8 @@ from textual.getters import query_one
 from textual.message import Message
 from textual.widgets import Label, Select, Static
 
+from core.precision import Precision
 from core.text.visible import visible
-from tui.models.texts import PRECISIONS
 
 DEVICES = ("auto", "cpu", "mps") if sys.platform == "darwin" else ("auto", "cpu", "cuda", "xpu")
 """What can be chosen; the engine says which are not there."""
@@ -44,7 +44,7 @@ class ModelSettings(Horizontal):
         yield Label("device")
         yield _choice(DEVICES, device, "models-device")
         yield Label("precision")
-        yield _choice(("auto", *PRECISIONS), precision, "models-precision")
+        yield _choice(("auto", *map(str, Precision)), precision, "models-precision")
         yield Static("", id="models-state")
 
     def show_use(self, device: str, precision: str) -> None:

@@ -12,11 +12,9 @@ from core.models.hub.cache import MAIN
 from core.models.hub.records import DownloadPlan
 from core.models.hub.refusals import size_text
 from core.models.registry import Task
+from core.precision import Precision
 from core.text.visible import visible
 from tui.models.rows import ModelRow, Use, purpose
-
-PRECISIONS = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}
-"""Bytes of a weight in memory."""
 
 Part = str | tuple[str, str]
 
@@ -139,8 +137,8 @@ def _purpose_text(plan: DownloadPlan) -> str:
 def _fit_text(plan: DownloadPlan, room: Room) -> str:
     """Whether its weights fit; where the hub does not say how many there are, by what they take on disk."""
     if plan.parameters:
-        needed, way = plan.parameters * PRECISIONS["float32"], "in float32"
-        least, least_way = plan.parameters * PRECISIONS["float16"], "in float16"
+        needed, way = plan.parameters * Precision.FLOAT32.weight_bytes, "in float32"
+        least, least_way = plan.parameters * Precision.FLOAT16.weight_bytes, "in float16"
     else:
         needed = sum(file.size_bytes for file in plan.files if file.name.endswith(".safetensors"))
         way, least, least_way = "as they are stored", needed, "as they are stored"

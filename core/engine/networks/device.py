@@ -5,16 +5,10 @@ from __future__ import annotations
 import torch
 
 from core.errors import DeviceError
+from core.precision import DTYPES, Precision
 
 DEVICES = ("cuda", "mps", "xpu", "cpu")
 """Best first."""
-
-DTYPES: dict[str, torch.dtype] = {
-    "float32": torch.float32,
-    "float16": torch.float16,
-    "bfloat16": torch.bfloat16,
-}
-"""The precisions that are a dtype of torch; `int8` is not."""
 
 
 def available_devices() -> tuple[str, ...]:
@@ -47,11 +41,11 @@ def pick_device(wanted: str = "auto") -> torch.device:
     return torch.device(wanted)
 
 
-def pick_precision(wanted: str, device: torch.device) -> str:
+def pick_precision(wanted: str, device: torch.device) -> Precision:
     """The precision to compute in.
 
     Args:
-        wanted: `auto` for float32 on cpu and mps and half precision on cuda and xpu, a key of `DTYPES`, or `int8`.
+        wanted: `auto` for float32 on cpu and mps and half precision on cuda and xpu, or a `Precision`.
         device: where it will be used.
 
     Raises:
@@ -59,8 +53,9 @@ def pick_precision(wanted: str, device: torch.device) -> str:
     """
     if wanted == "auto":
         if device.type in ("cpu", "mps"):
-            return "float32"
-        return "bfloat16" if device.type == "xpu" or torch.cuda.is_bf16_supported() else "float16"
-    if wanted not in DTYPES and not (wanted == "int8" and device.type == "cpu"):
+            return Precision.FLOAT32
+        has_bfloat16 = device.type == "xpu" or torch.cuda.is_bf16_supported()
+        return Precision.BFLOAT16 if has_bfloat16 else Precision.FLOAT16
+    if wanted not in DTYPES and not (wanted == Precision.INT8 and device.type == "cpu"):
         raise DeviceError(f"dtype {wanted!r} is not available on {device.type}", f"use one of {', '.join(DTYPES)}")
-    return wanted
+    return Precision(wanted)

@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from core.engine.networks.device import DTYPES
 from core.engine.networks.encoders import pack_linears, share_modules
 from core.engine.networks.head import Head
 from core.engine.networks.loading import ProgressCallback, from_pretrained, gpt2_only, load_failure, model_info
@@ -22,6 +21,7 @@ from core.errors import ModelFormatError
 from core.messages.records import ModelInfo
 from core.models.checks import check_vocabulary
 from core.models.registry import ResolvedModel, read_config, weight_files, weight_map
+from core.precision import Precision
 
 _FOUND_IN = {
     Head.MASKED_LM: ("ForMaskedLM", "ForPreTraining"),
@@ -161,7 +161,7 @@ def _model(head: Head, resolved: ResolvedModel, device: torch.device, precision:
     if device.type != "cpu":
         model = from_pretrained(auto_class(head), resolved, device, precision, eager=head is Head.STATES)
         return model, _size(model), precision, ""
-    if precision not in DTYPES:
+    if precision == Precision.INT8:
         raise gpt2_only(precision)
     model = from_pretrained(auto_class(head), resolved, device, "float32", eager=head is Head.STATES)
     first = next((module for module in model.base_model.modules() if isinstance(module, nn.Linear)), None)

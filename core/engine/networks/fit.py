@@ -15,11 +15,9 @@ import torch
 from core.errors import ModelTooLargeError
 from core.memory import RESERVE_BYTES, free_bytes
 from core.models.safetensors_header import TensorEntry
+from core.precision import Precision
 
-BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}
-"""Of one weight in memory, by precision."""
-
-_COPY_BYTES = {"float32": 4, "float16": 2, "bfloat16": 5, "int8": 5}
+_COPY_BYTES = {Precision.FLOAT32: 4, Precision.FLOAT16: 2, Precision.BFLOAT16: 5, Precision.INT8: 5}
 """Of each number of the largest tensor while it becomes a layer, measured as the peak of a load of GPT-2."""
 
 _WIDENED_COPY_BYTES = 9
@@ -47,8 +45,8 @@ class WeightCount:
 
     def needed_bytes(self, precision: str) -> int:
         """The peak of memory while it is loaded."""
-        copies = _WIDENED_COPY_BYTES if self.widened else _COPY_BYTES[precision]
-        return self.all * BYTES[precision] + self.largest * copies
+        copies = _WIDENED_COPY_BYTES if self.widened else _COPY_BYTES[Precision(precision)]
+        return self.all * Precision(precision).weight_bytes + self.largest * copies
 
 
 def count_weights(entries: Iterable[TensorEntry]) -> WeightCount:
@@ -73,7 +71,7 @@ def fits(count: WeightCount, device: torch.device, precision: str, freed_bytes: 
     Args:
         count: its weights.
         device: where it shall go.
-        precision: one of `BYTES`.
+        precision: a `Precision`.
         freed_bytes: what will be free once the models that make room for it are gone.
     """
     free = free_on(device)
@@ -100,7 +98,7 @@ def check_fit(
         return
     room = max(0, free_on(device) + freed_bytes - RESERVE_BYTES)
     fitting = [choice for choice in choices if count.needed_bytes(choice) <= room]
-    most = room // min(BYTES[choice] for choice in choices)
+    most = room // min(Precision(choice).weight_bytes for choice in choices)
     way_out = f"a model of up to {most / 1e6:,.0f} million weights would fit, or close other programs"
     raise ModelTooLargeError(
         f"{name} needs {gigabytes(count.needed_bytes(precision))} of memory in {precision}, "
@@ -128,7 +126,7 @@ def refused_by_system(
         precision: wanted.
         choices: the precisions that can be had for it there.
     """
-    smaller = [choice for choice in choices if BYTES[choice] < BYTES[precision]]
+    smaller = [one for one in map(Precision, choices) if one.weight_bytes < Precision(precision).weight_bytes]
     other = f"use --dtype {smaller[-1]}, " if smaller else ""
     return ModelTooLargeError(
         f"{name} needs {gigabytes(count.needed_bytes(precision))} of memory in {precision}, and the system gives no "

@@ -18,8 +18,7 @@ from typing import Any
 
 import torch
 
-from core.engine.networks.device import DTYPES
-from core.engine.networks.fit import BYTES, WeightCount, check_fit, gigabytes
+from core.engine.networks.fit import WeightCount, check_fit, gigabytes
 from core.engine.networks.loading import ProgressCallback, load_failure
 from core.errors import EngineError, ModelFormatError
 from core.memory import give_back
@@ -73,7 +72,7 @@ def convert(model: ResolvedModel, progress: ProgressCallback) -> None:
     try:
         parent.mkdir(parents=True, exist_ok=True)
         _sweep(parent)
-        needed, free = count.all * BYTES[header.dtype] * _SPARE_DISK, shutil.disk_usage(parent).free
+        needed, free = count.all * header.dtype.weight_bytes * _SPARE_DISK, shutil.disk_usage(parent).free
         if needed > free:
             raise EngineError(
                 f"converting {model.name} takes {gigabytes(int(needed))}, {gigabytes(free)} are free in {parent}",
@@ -113,7 +112,7 @@ def _write(model: ResolvedModel, header: GgufHeader, folder: Path, progress: Pro
     progress("reading the gguf file", 0.1)
     try:
         with _counting(lambda share: progress("unpacking the gguf file", 0.4 + 0.3 * share)):
-            dtype = DTYPES[header.dtype]
+            dtype = getattr(torch, header.dtype)
             unpacked: Any = AutoModelForCausalLM.from_pretrained(model.file.parent, dtype=dtype, **source)
         progress("reading its tokenizer", 0.7)
         tokenizer = AutoTokenizer.from_pretrained(model.file.parent, **source)

@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core.engine.networks.device import DTYPES
 from core.engine.networks.encoder_models import LoadedEncoder, auto_class, load_tokenizer
 from core.engine.networks.encoders import pack_linears
 from core.engine.networks.head import Head
@@ -23,6 +22,7 @@ from core.engine.networks.precision import choose_layers
 from core.errors import ModelFormatError
 from core.models.checks import check_vocabulary
 from core.models.registry import ResolvedModel, read_config
+from core.precision import Precision
 
 _BLOCK_NAMES = {
     "attention.self.query": "attention.q_lin",
@@ -126,11 +126,11 @@ def load_halved(
         DeviceError: the precision cannot be had.
     """
     began = time.perf_counter()
-    if precision not in DTYPES:
+    if precision == Precision.INT8:
         raise gpt2_only(precision)
     progress("halving the teacher", 0.8)
     stored, note = "float32" if device.type == "cpu" else precision, ""
-    student = halve(from_pretrained(auto_class(head), resolved, device, stored)).to(DTYPES[stored])
+    student = halve(from_pretrained(auto_class(head), resolved, device, stored)).to(getattr(torch, stored))
     parameters = sum(weight.numel() for weight in student.parameters())
     if device.type == "cpu":
         first = next(module for module in student.base_model.modules() if isinstance(module, nn.Linear))

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from core.precision import Precision
+
 Activation = Literal["none", "gelu_tanh", "gelu"]
 
 PACKED_ROWS = 8
@@ -132,13 +134,13 @@ def factories(precision: str) -> list[Factory]:
         precision: float32, float16, bfloat16 or int8.
     """
     match precision:
-        case "float32":
+        case Precision.FLOAT32:
             return [_packed(torch.float32), PlainLinear]
-        case "bfloat16":
+        case Precision.BFLOAT16:
             return [_packed(torch.bfloat16)]
-        case "float16":
+        case Precision.FLOAT16:
             return [HalfLinear, _packed(torch.float16)]
-        case "int8":
+        case Precision.INT8:
             engines = torch.backends.quantized.supported_engines
             return [_int8(engine) for engine in ("x86", "fbgemm", "onednn", "qnnpack") if engine in engines]
         case _:

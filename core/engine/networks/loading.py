@@ -18,7 +18,6 @@ from torch import Tensor
 
 from core.engine.networks.causal import CausalModel, TransformersModel
 from core.engine.networks.chat_template import ChatTemplate, read_template
-from core.engine.networks.device import DTYPES
 from core.engine.networks.end_tokens import end_ids
 from core.engine.networks.fit import WeightCount, fits, is_out_of_memory
 from core.engine.networks.gpt2 import GPT2, GPT2Config, exact_logits
@@ -27,6 +26,7 @@ from core.errors import DeviceError, EngineError, ModelFormatError
 from core.messages.records import ModelInfo, PrecisionError
 from core.models.checks import check_vocabulary
 from core.models.registry import ResolvedModel, read_config, weight_files
+from core.precision import DTYPES, Precision
 from core.text.tokenization import TextTokenizer
 
 PROBE_ENTRIES = 2**22
@@ -116,7 +116,7 @@ def _gpt2(
     weights = _read_weights(resolved, wanted.device, None if wanted.device.type == "cpu" else precision, progress)
     progress("preparing the layers", 0.9)
     if wanted.device.type != "cpu":
-        return GPT2(gpt2_config, weights, dtype=DTYPES[precision]), precision, PrecisionError(), ""
+        return GPT2(gpt2_config, weights, dtype=getattr(torch, precision)), precision, PrecisionError(), ""
     widened = any(weight.dtype != torch.float32 for weight in weights.values())
     count = WeightCount.of(map(Tensor.numel, weights.values()), widened=widened)
     exact_fits = fits(count, wanted.device, "float32")
@@ -161,7 +161,7 @@ def _read_weights(
                     if not name.endswith((".attn.bias", ".attn.masked_bias")):  # mask buffers of old checkpoints
                         weight = file.get_tensor(name).to(device)
                         check_finite(resolved.name, name, weight)
-                        weights[name] = weight if precision is None else weight.to(DTYPES[precision])
+                        weights[name] = weight if precision is None else weight.to(getattr(torch, precision))
     except (SafetensorError, OSError, RuntimeError) as error:
         if is_out_of_memory(error):
             raise
@@ -210,9 +210,9 @@ def from_pretrained(
         ModelFormatError: transformers cannot load it.
         DeviceError: another precision was asked for.
     """
-    if precision not in DTYPES:
+    if precision == Precision.INT8:
         raise gpt2_only(precision)
-    dtype = DTYPES[precision]
+    dtype = getattr(torch, precision)
     try:
         model, found = auto_class.from_pretrained(
             resolved.folder,

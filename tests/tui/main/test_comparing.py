@@ -33,7 +33,7 @@ async def test_the_panes_model_is_asked_on_the_device_in_use_and_the_answer_show
     Comparing(host, engine, pane).start("A cat", "A dog")
     await settle()
     (request,) = engine.of(Compare)
-    assert request == Compare(Target("starter/minilm", "cpu"), "A cat", "A dog")
+    assert request == Compare(Target("starter/minilm", "cpu"), "A cat", "A dog", id=1)
     reply = engine.replies[1]
     reply.put(Progress(1, "weights", 0.5))
     for event in answer_comparison(request):

@@ -9,6 +9,7 @@ import pytest
 from textual.pilot import Pilot
 
 from core.models.hub.records import DownloadPlan, HubFile
+from core.precision import Precision
 from core.text.tokenization import TextTokenizer
 from tests.tui.conftest import read_tokenizer
 from tests.tui.fake_engine import FakeEngine
@@ -21,7 +22,7 @@ from tui.models import rows as model_rows
 from tui.models.plan_dialog import PlanDialog
 from tui.models.rows import ModelRow, read_row
 from tui.models.screen import ModelsScreen
-from tui.models.texts import PRECISIONS, Room, plan_lines
+from tui.models.texts import Room, plan_lines
 
 
 def read_elsewhere(row: ModelRow) -> ModelRow:
@@ -30,7 +31,7 @@ def read_elsewhere(row: ModelRow) -> ModelRow:
     assert read.facts is not None
     facts = replace(read.facts, path=f"/models/{row.name}")
     if facts.source == "starter":
-        memory = {name: PRECISIONS[name] * 20_000_000 for name in facts.memory_bytes}
+        memory = {name: Precision(name).weight_bytes * 20_000_000 for name in facts.memory_bytes}
         facts = replace(facts, parameters=20_000_000, size_bytes=40_000_000, memory_bytes=memory)
     return replace(read, facts=facts, problem=read.problem.replace(str(row.model.folder), facts.path))
 

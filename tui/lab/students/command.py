@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from core.lab.records import Answer
 from core.lab.students import HALF, CompareStudents, StudentsCompared, StudentSize
+from core.precision import DTYPES
 from core.text.visible import check_encodable, visible
 from tui.commands import running
 from tui.commands.options import add_text, count, number, read_text
@@ -21,7 +22,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--second", default="", metavar="TEXT", help="the second text of a pair")
     parser.add_argument("--temperature", type=number, default=1.0, metavar="X", help="divides both's logits (1)")
     parser.add_argument("--top", type=count, default=5, metavar="N", help="entries of each distribution (5)")
-    parser.add_argument("--dtype", default="auto", choices=("auto", "float32", "float16", "bfloat16"))
+    parser.add_argument("--dtype", default="auto", choices=("auto", *map(str, DTYPES)))
     parser.add_argument("--device", default="auto", help="auto, cuda, mps, xpu or cpu")
     parser.add_argument("--offline", action="store_true", help="open no connection; nothing does, so far")
 

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from core.engine.lab.finetuning.rows import EncodedRows
-from core.engine.networks.device import DTYPES
 from core.engine.networks.encoder_models import auto_class, load_tokenizer
 from core.engine.networks.encoders import batches_by_length, pad
 from core.engine.networks.head import Head
@@ -28,6 +27,9 @@ from core.models.registry import ResolvedModel, read_config, weight_files
 
 HEAD_FACTOR = 10
 """How much faster than the encoder the head learns: it starts from nothing."""
+
+_PRECISIONS = ("float32", "bfloat16")
+"""What a classifier can be trained in."""
 
 WARM_UP_SHARE = 0.1
 """Share of the steps in which the rates rise; then they fall in a line to 0, as in BERT's own fine-tuning."""
@@ -239,7 +241,7 @@ def choose_precision(classifier: Classifier, wanted: str, batch: Sequence[int]) 
         DeviceError: another precision was asked for.
     """
     if wanted != "auto":
-        if wanted not in ("float32", "bfloat16") or wanted not in DTYPES:
+        if wanted not in _PRECISIONS:
             raise DeviceError(f"training in {wanted} is not possible", "use --dtype float32 or bfloat16")
         return wanted
     device = next(classifier.model.parameters()).device
@@ -247,10 +249,9 @@ def choose_precision(classifier: Classifier, wanted: str, batch: Sequence[int]) 
         return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
     if device.type != "cpu":
         return "float32"
-    kinds = ("float32", "bfloat16")
-    seconds = {kind: classifier.step_seconds(batch, kind) for kind in kinds}  # the first ones warm up
-    seconds = {kind: classifier.step_seconds(batch, kind) for kind in kinds}
-    return min(kinds, key=lambda kind: seconds[kind])
+    seconds = {kind: classifier.step_seconds(batch, kind) for kind in _PRECISIONS}  # the first ones warm up
+    seconds = {kind: classifier.step_seconds(batch, kind) for kind in _PRECISIONS}
+    return min(_PRECISIONS, key=lambda kind: seconds[kind])
 
 
 def rate_factor(step: int, steps: int) -> float:
