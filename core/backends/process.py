@@ -9,12 +9,11 @@ import asyncio
 import itertools
 import os
 import signal
-import sys
-from collections import deque
 from dataclasses import replace
 from pathlib import Path
 
 from core.backends.backend import CANCEL_PATIENCE_S, Reply
+from core.child_process import ChildProcess
 from core.errors import EngineStoppedError
 from core.messages.codec import decode, encode
 from core.messages.protocol import Ask, Cancel, Event, Hello, Request, Retune, Work
@@ -23,9 +22,6 @@ from core.models.registry import is_converted, resolve, weight_files
 
 STEP_PATIENCE_S = 15.0
 """As `CANCEL_PATIENCE_S` for questions of the lab, which look up between two steps of training or two batches."""
-
-_STDERR_KEPT = 4096
-_LINE_LIMIT = 64 * 2**20
 
 
 def _folder_is_there() -> bool:
@@ -41,17 +37,16 @@ class EngineProcess:
     """One engine process and the requests it is answering."""
 
     def __init__(self) -> None:
-        self._process: asyncio.subprocess.Process | None = None
-        self._readers: list[asyncio.Task[None]] = []
+        self._child: ChildProcess | None = None
+        self._reader: asyncio.Task[None] | None = None
         self._replies: dict[int, Reply] = {}
         self._ids = itertools.count(1)
-        self._stderr: deque[bytes] = deque()
         self._starting = asyncio.Lock()
 
     @property
     def pid(self) -> int | None:
         """The engine's process id while it runs."""
-        return self._process.pid if self._process is not None and self._process.returncode is None else None
+        return self._child.pid if self._child is not None else None
 
     def check(self, model: str, starter: str = "") -> None:
         """See `Backend.check`.
@@ -78,25 +73,15 @@ class EngineProcess:
         async with self._starting:
             if self.pid is not None:
                 return
-            if self._process is not None and self._process.returncode is not None:
-                self._report_death(self._process.returncode)  # its reader may not have come to it yet
+            if self._child is not None and self._child.status is not None:
+                self._report_death(self._child, self._child.status)  # its reader may not have come to it yet
             if not _folder_is_there():
                 raise EngineStoppedError("the engine cannot start: the current folder is gone", "go to another one")
             try:
-                self._process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-P", "-m", "core.engine.worker"),
-                    stdin=asyncio.subprocess.PIPE,
-                    stdout=asyncio.subprocess.PIPE,
-                    stderr=asyncio.subprocess.PIPE,
-                    limit=_LINE_LIMIT,
-                    start_new_session=True,
-                    env=worker_environment(),
-                )
+                self._child = await ChildProcess.start("core.engine.worker", environment=worker_environment())
             except OSError as error:
                 raise EngineStoppedError(f"the engine cannot be started: {error.strerror}") from None
-            self._stderr.clear()
-            stderr_reader = asyncio.create_task(self._read_stderr(self._process))
-            self._readers = [asyncio.create_task(self._read_events(self._process, stderr_reader)), stderr_reader]
+            self._reader = asyncio.create_task(self._read_events(self._child))
 
     async def send(self, request: Work) -> Reply:
         """Send a request; its id is replaced by a fresh one.
@@ -120,11 +105,11 @@ class EngineProcess:
             self._replies.pop(reply.request_id, None)
             reply.end()
             return
-        process = self._process
+        child = self._child
 
         def kill_if_deaf() -> None:
-            if not reply.finished and process is not None and process.returncode is None:
-                process.kill()
+            if not reply.finished and child is not None:
+                child.kill()
 
         asyncio.get_running_loop().call_later(reply.patience_s, kill_if_deaf)
 
@@ -135,36 +120,32 @@ class EngineProcess:
 
     async def close(self) -> None:
         """End the process at once; it holds nothing that could be lost."""
-        process, self._process = self._process, None
+        child, self._child = self._child, None
         for reply in self._replies.values():
             reply.end()
         self._replies.clear()
-        if process is None:
+        if child is None or self._reader is None:
             return
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-        for reader in self._readers:
-            reader.cancel()
-        await asyncio.gather(*self._readers, return_exceptions=True)
+        child.kill()
+        await child.ended()
+        self._reader.cancel()
+        await asyncio.gather(self._reader, return_exceptions=True)
 
     def _write(self, message: Request) -> None:
-        if self._process is not None and self._process.stdin is not None and not self._process.stdin.is_closing():
-            self._process.stdin.write(encode(message))
+        if self._child is not None:
+            self._child.write(encode(message))
 
-    async def _read_events(self, process: asyncio.subprocess.Process, stderr_reader: asyncio.Task[None]) -> None:
-        assert process.stdout is not None
-        async for line in process.stdout:
+    async def _read_events(self, child: ChildProcess) -> None:
+        async for line in child.lines():
             try:
                 event = decode(line)
             except ValueError:
-                self._keep_output(line)  # the half line of a killed process, or what was printed before the worker ran
+                child.keep(line)  # the half line of a killed process, or what was printed before the worker ran
             else:
                 self._deliver(event)
-        status = await process.wait()
-        await asyncio.gather(stderr_reader, return_exceptions=True)
-        if process is self._process:
-            self._report_death(status)
+        status = await child.ended()
+        if child is self._child:
+            self._report_death(child, status)
 
     def _deliver(self, event: Event | Request) -> None:
         if isinstance(event, Hello) or not isinstance(event, Event):
@@ -176,21 +157,10 @@ class EngineProcess:
         if reply.finished:
             del self._replies[event.id]
 
-    async def _read_stderr(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stderr is not None
-        while chunk := await process.stderr.read(_STDERR_KEPT):
-            self._keep_output(chunk)
-
-    def _keep_output(self, chunk: bytes) -> None:
-        self._stderr.append(chunk[-_STDERR_KEPT:])
-        while sum(map(len, self._stderr)) - len(self._stderr[0]) >= _STDERR_KEPT:
-            self._stderr.popleft()
-
-    def _report_death(self, status: int) -> None:
+    def _report_death(self, child: ChildProcess, status: int) -> None:
         """Tell every open request why the process is gone."""
         error = EngineStoppedError(_how_it_ended(status), "run it again; the engine restarts by itself")
-        output = b"".join(self._stderr).decode("utf-8", "replace").strip()
-        error.__cause__ = RuntimeError(output) if output else None
+        error.__cause__ = child.cause()
         replies, self._replies = self._replies, {}
         for reply in replies.values():
             reply.fail(error)

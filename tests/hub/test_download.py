@@ -181,8 +181,8 @@ async def test_a_process_ended_from_outside_is_one_plain_error(hub: LocalHub, ca
         await started.plan()
         events = asyncio.create_task(drain(started))
         await until(fault.held.is_set)
-        assert started._process is not None
-        started._process.kill()
+        assert started._child is not None
+        started._child.kill()
         with pytest.raises(DownloadError, match="ended from outside") as caught:
             await events
     assert caught.value.hint == "run it again: it goes on"

@@ -55,7 +55,7 @@ async def test_offline_by_choice_starts_no_process(hub: LocalHub, cache: Path) -
     started = Download("gpt2", forbid_network=True)
     with pytest.raises(DownloadError, match="nothing is downloaded offline"):
         await started.plan()
-    assert started._process is None
+    assert started._child is None
 
 
 async def test_a_network_lost_for_good_keeps_what_has_come(hub: LocalHub, cache: Path) -> None:

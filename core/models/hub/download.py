@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
+from core.child_process import ChildProcess
 from core.errors import KINDS, DownloadError, EngineError
 from core.models.hub.cache import MAIN, hub_cache, split_revision
 from core.models.hub.records import (
@@ -39,8 +39,6 @@ SILENCE_S = 1.0
 PROCESS = "core.models.hub.process.main"
 """The module that downloads."""
 
-_LINE_LIMIT = 16 * 2**20
-_STDERR_KEPT = 4096
 _TRUE = {"1", "ON", "YES", "TRUE"}
 
 
@@ -87,14 +85,12 @@ class Download:
         self.name, named = split_revision(name)
         self.revision = revision or named or MAIN
         self._forbid_network = forbid_network
-        self._process: asyncio.subprocess.Process | None = None
-        self._stderr: deque[bytes] = deque(maxlen=16)
-        self._stderr_reader: asyncio.Task[None] | None = None
+        self._child: ChildProcess | None = None
 
     @property
     def pid(self) -> int | None:
         """The process id of the download while it runs."""
-        return self._process.pid if self._process is not None and self._process.returncode is None else None
+        return self._child.pid if self._child is not None else None
 
     async def plan(self, on_pause: Callable[[Paused], None] | None = None) -> DownloadPlan:
         """Ask the hub what the model consists of, and the disk whether it fits.
@@ -107,8 +103,8 @@ class Download:
         """
         if self._forbid_network or is_offline():
             raise offline()
-        await self._start()
-        async for event in self._read():
+        child = await self._start()
+        async for event in self._read(child):
             if isinstance(event, Paused) and on_pause is not None:
                 on_pause(event)
             if isinstance(event, DownloadPlan):
@@ -116,7 +112,7 @@ class Download:
                     await self.close()
                     raise too_large(event, trash_bytes())
                 return event
-        raise await self._death()
+        raise await self._death(child)
 
     async def events(self) -> AsyncIterator[DownloadEvent]:
         """Fetch what was planned, and say how it goes; ends without `Fetched` when the download is closed meanwhile.
@@ -124,12 +120,12 @@ class Download:
         Raises:
             EngineError: it cannot be finished; what has come is kept.
         """
-        process = self._process
-        if process is None or process.stdin is None:
+        child = self._child
+        if child is None:
             raise EngineError("nothing is planned")
-        process.stdin.write(b"go\n")
+        child.write(b"go\n")
         speed = _Speed()
-        async for event in _with_silence(self._read()):
+        async for event in _with_silence(self._read(child)):
             match event:
                 case _Silence():
                     yield speed.transferring(event.last, event.silent_s)
@@ -140,41 +136,27 @@ class Download:
                     return
                 case Paused() | Verifying():
                     yield event
-        if self._process is not None:
-            raise await self._death()
+        if self._child is not None:
+            raise await self._death(child)
 
     async def close(self) -> None:
         """End it at once; a download that is not finished keeps what has come."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-        if self._stderr_reader is not None:
-            await asyncio.gather(self._stderr_reader, return_exceptions=True)
+        child, self._child = self._child, None
+        if child is not None:
+            child.kill()
+            await child.ended()
 
-    async def _start(self) -> None:
+    async def _start(self) -> ChildProcess:
+        arguments = (self.name, self.revision, str(hub_cache()))
         try:
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", PROCESS),
-                *(self.name, self.revision, str(hub_cache())),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                limit=_LINE_LIMIT,
-                start_new_session=True,
-                env=_environment(),
-            )
+            self._child = await ChildProcess.start(PROCESS, *arguments, environment=_environment())
         except (OSError, ValueError) as error:  # ValueError: a NUL in the name
             raise DownloadError(f"the download cannot be started: {error}", "check the name") from None
-        self._stderr_reader = asyncio.create_task(self._read_stderr(self._process))
+        return self._child
 
-    async def _read(self) -> AsyncIterator[FetchEvent]:
+    async def _read(self, child: ChildProcess) -> AsyncIterator[FetchEvent]:
         """The events of the process; a refusal is raised."""
-        assert self._process is not None
-        assert self._process.stdout is not None
-        async for line in self._process.stdout:
+        async for line in child.lines():
             try:
                 event = decode_event(line)
             except ValueError:
@@ -182,28 +164,17 @@ class Download:
             if isinstance(event, Refused):
                 await self.close()
                 error = KINDS.get(event.kind, EngineError)(event.message, event.hint)
-                error.__cause__ = self._output()
+                error.__cause__ = child.cause()
                 raise error
             yield event
 
-    async def _read_stderr(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stderr is not None
-        while chunk := await process.stderr.read(_STDERR_KEPT):
-            self._stderr.append(chunk)
-
-    async def _death(self) -> EngineError:
+    async def _death(self, child: ChildProcess) -> EngineError:
         """The error for a process that ended without a word."""
-        process = self._process
         await self.close()
-        status = process.returncode if process is not None else None
-        error = DownloadError(f"the download was ended from outside (exit status {status})", "run it again: it goes on")
-        error.__cause__ = self._output()
+        hint = "run it again: it goes on"
+        error = DownloadError(f"the download was ended from outside (exit status {child.status})", hint)
+        error.__cause__ = child.cause()
         return error
-
-    def _output(self) -> RuntimeError | None:
-        """What the process said on stderr, for `--debug`."""
-        output = b"".join(self._stderr).decode("utf-8", "replace").strip()
-        return RuntimeError(output[-_STDERR_KEPT:]) if output else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -288,11 +288,12 @@ async def test_replies_of_a_dead_process_fail_even_when_a_new_one_starts_before_
     reply = await fresh_client.send(Load(Target("starter/gpt2")))
     while fresh_client.pid is not None:  # noqa: ASYNC110 - asyncio tells nobody of a death before the pipes close
         await asyncio.sleep(0)
-    readers_of_the_dead = list(fresh_client._readers)
+    reader_of_the_dead = fresh_client._reader
+    assert reader_of_the_dead is not None
     await fresh_client.send(Load(Target("starter/gpt2")))
     with pytest.raises(EngineStoppedError, match="exit status 1"):
         await collect(reply)
-    await asyncio.wait(readers_of_the_dead)
+    await asyncio.wait({reader_of_the_dead})
 
 
 async def test_the_end_of_stderr_is_kept_for_the_report(
