@@ -34,7 +34,7 @@ def modules_of_topics(ending: str) -> set[str]:
 
 def test_the_engine_names_its_topics_as_the_lab_does() -> None:
     modules = {module.name for module in pkgutil.iter_modules(core.engine.lab.__path__)}
-    assert modules - {"answering", "desk", "many_texts"} == set(TOPICS) <= NAMES
+    assert modules - {"answering", "desk", "many_texts", "training"} == set(TOPICS) <= NAMES
 
 
 def test_the_interface_names_its_topics_as_the_lab_does() -> None:

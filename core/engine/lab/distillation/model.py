@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from core.engine.lab.masked_lm import MASKED_SHARE, RANDOM_SHARE
+from core.engine.lab.training.course import seed_at
 
 SOFT_WEIGHT, HARD_WEIGHT, COSINE_WEIGHT = 0.625, 0.25, 0.125
 """5 : 2 : 1, as published."""
@@ -26,9 +27,6 @@ HIDDEN_SHARE = 0.15
 WARM_UP_STEPS = 10
 
 CLIP_NORM = 1.0
-
-_SEED_STRIDE = 1_000_003
-"""Keeps the steps of neighbouring seeds apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +84,6 @@ class Distiller:
             batch_size: pieces a step.
         """
         self.student = student
-        self.step = 0
         self._teacher, self._learn = teacher, learn
         self._learning_rate, self._temperature = learning_rate, temperature
         self._seed, self._batch_size = seed, batch_size
@@ -96,9 +93,13 @@ class Distiller:
             student.parameters(), lr=learning_rate, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.0, fused=True
         )
 
-    def take_step(self) -> Losses:
-        """Learn from one batch."""
-        generator = torch.Generator().manual_seed(self._seed * _SEED_STRIDE + self.step)
+    def take_step(self, step: int) -> Losses:
+        """Learn from one batch.
+
+        Args:
+            step: from 0.
+        """
+        generator = torch.Generator().manual_seed(seed_at(self._seed, step))
         order = torch.randperm(len(self._learn.ids), generator=generator)
         batch = self._learn.rows(order[: self._batch_size])
         shown, hidden = hide(batch, generator)
@@ -115,10 +116,9 @@ class Distiller:
             total.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.student.parameters(), CLIP_NORM)
         for group in self._optimizer.param_groups:
-            group["lr"] = self._learning_rate * min(1.0, (self.step + 1) / WARM_UP_STEPS)
+            group["lr"] = self._learning_rate * min(1.0, (step + 1) / WARM_UP_STEPS)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
-        self.step += 1
         return Losses(float(total.detach()), float(soft.detach()), float(hard.detach()), float(cosine.detach()))
 
     def measure(self) -> tuple[float, float]:
@@ -137,17 +137,12 @@ class Distiller:
 
     def state(self) -> dict[str, Any]:
         """Everything a later distiller needs to go on."""
-        return {
-            "student": self.student.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
-            "step": self.step,
-        }
+        return {"student": self.student.state_dict(), "optimizer": self._optimizer.state_dict()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a saved state of the same run."""
         self.student.load_state_dict(state["student"])
         self._optimizer.load_state_dict(state["optimizer"])
-        self.step = state["step"]
 
     def _teacher_states(self, ids: Tensor) -> Tensor:
         """(B, T, D) last hidden states."""

@@ -9,19 +9,19 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
 from typing import Any, TypeAlias
 
 import torch
 
 from core.engine.lab.desk import Desk, Task, Tasks
 from core.engine.lab.distillation.card import card
-from core.engine.lab.distillation.checkpoint import drop_checkpoint, read_checkpoint, save_checkpoint
 from core.engine.lab.distillation.model import Distiller, Pieces, cut
-from core.engine.lab.finetuning.folder import ModelFolder
 from core.engine.lab.students import task_of
+from core.engine.lab.training.checkpoint import NOT_WRITTEN, Checkpoint, reason
+from core.engine.lab.training.course import Course
+from core.engine.lab.training.folder import ModelFolder
 from core.engine.networks.device import pick_device
 from core.engine.networks.encoder_models import auto_class, load_tokenizer
 from core.engine.networks.halving import halve, kept_layers
@@ -30,6 +30,7 @@ from core.engine.networks.loading import from_pretrained
 from core.errors import EngineError, InputError, ModelFormatError, SettingError
 from core.lab.distillation import Distil, Distilled, DistilMeasured, DistilPaused, DistilStarted, DistilStep
 from core.lab.students import StudentTask
+from core.locations import state_folder
 from core.models.provenance import provenance
 from core.models.registry import STARTER_FOLDER, ResolvedModel, resolve, weight_files
 
@@ -43,7 +44,6 @@ LEAST_KNOWN = 8
 """Tokens of a piece that are not [UNK]; others teach nothing."""
 
 MEASURE_EVERY = 10
-CHECKPOINT_EVERY_S = 120.0
 
 Part: TypeAlias = DistilStarted | DistilStep | DistilMeasured | DistilPaused | Distilled
 
@@ -57,7 +57,7 @@ def distil(desk: Desk, question: Distil) -> Iterator[Part]:
         EngineError: the teacher cannot be had or halved, training broke, or a file cannot be written.
     """
     folder = _folder(question)
-    state = read_checkpoint() if question.resume else None
+    saved = _read_checkpoint() if question.resume else None
     resolved, teacher, tokenizer = _teacher(desk, question.teacher)
     text = question.text if question.text.strip() else BUNDLED_TEXT.read_text(encoding="utf-8")
     desk.progress("reading the text", 0.8)
@@ -73,81 +73,87 @@ def distil(desk: Desk, question: Distil) -> Iterator[Part]:
         seed=question.seed,
         batch_size=BATCH_SIZE,
     )
-    run = _Run(desk, question, distiller, _settings(question, resolved, text, tokenizer))
-    if state is not None:
-        run.restore(state)
+    settings = _settings(question, resolved, text, tokenizer)
+    run = _Run(desk=desk, settings=settings, steps=question.steps, measure_every=MEASURE_EVERY, distiller=distiller)
+    if saved is not None:
+        run.go_on(saved)
     desk.progress("ready", 1.0)
     yield _started(run, resolved.name, teacher, (learn, held_out), tokens)
     yield from run.train()
     if run.is_stopped:
-        yield DistilPaused(distiller.step, question.steps, run.save())
+        yield DistilPaused(run.step, run.steps, str(checkpoint().path) if run.step else "")
         return
     done = run.result(resolved.name, _size(teacher), str(folder.path) if folder else "")
     if folder is not None:
-        _save_student(folder, distiller.student, tokenizer, card(question, done))
+        tokenizer.model_input_names = ["input_ids", "attention_mask"]  # a DistilBERT reads no sentence numbers
+        folder.prepare(resume=False)
+        folder.save_model(distiller.student, tokenizer, card(question, done))
+        desk.shelf.forget(folder.path)
     if run.is_on_disk:
-        drop_checkpoint()
+        checkpoint().path.unlink(missing_ok=True)
     yield done
 
 
-@dataclass(slots=True)
-class _Run:
-    """The steps of one process, and what earlier ones measured."""
+def checkpoint() -> Checkpoint:
+    """Where a stopped run waits; there is one for all."""
+    return Checkpoint(state_folder() / "distillation.pt")
 
-    desk: Desk
-    question: Distil
+
+@dataclass(slots=True, kw_only=True)
+class _Run(Course[DistilStep, DistilMeasured]):
+    """The course of a distillation."""
+
     distiller: Distiller
-    settings: dict[str, Any]
-    """What must be the same for a run to go on."""
-    measured: list[DistilMeasured] = field(default_factory=list)
-    seconds: float = 0.0
-    is_stopped: bool = False
     is_on_disk: bool = False
     """Whether the checkpoint is one of this run."""
 
-    def train(self) -> Iterator[DistilStep | DistilMeasured]:
-        """Take steps until they are all taken or the user stops them."""
-        yield from self.measured if self.measured else [self._measure()]
-        saved = self.seconds
-        while self.distiller.step < self.question.steps:
-            if self.desk.should_stop():
-                self.is_stopped = True
-                return
-            yield self._take_step()
-            if self.distiller.step % MEASURE_EVERY == 0 or self.distiller.step == self.question.steps:
-                yield self._measure()
-            if self.seconds - saved > CHECKPOINT_EVERY_S:
-                self.save()
-                saved = self.seconds
-            self.desk.between()
-        if self.measured[-1].step != self.distiller.step:  # it went on with fewer steps than it had taken
-            yield self._measure()
+    def take_step(self) -> DistilStep:
+        """Learn from one batch."""
+        began = time.perf_counter()
+        losses = self.distiller.take_step(self.step)
+        seconds = time.perf_counter() - began
+        self.step += 1
+        if not math.isfinite(losses.total):
+            raise EngineError(
+                f"training broke at step {self.step}: the loss is no number any more",
+                "use a lower learning rate, such as 1e-4",
+            )
+        return DistilStep(self.step, self.steps, losses.total, losses.soft, losses.hard, losses.cosine, seconds)
 
-    def save(self) -> str:
-        """Keep what a later run needs to go on; returns the file, or nothing where nothing was learnt."""
-        if self.distiller.step == 0:
-            return ""
-        measured = [(one.step, one.kl, one.agreement) for one in self.measured]
-        path = save_checkpoint(
-            {"settings": self.settings, "measured": measured, "seconds": self.seconds, **self.distiller.state()}
-        )
+    def measure(self) -> DistilMeasured:
+        """Compare the student with its teacher."""
+        return DistilMeasured(self.step, *self.distiller.measure())
+
+    def save(self) -> None:
+        """Write the checkpoint, unless nothing was learnt yet.
+
+        Raises:
+            EngineError: it cannot be written; the old one is still there.
+        """
+        if self.step == 0:
+            return
+        file, measured = checkpoint(), [astuple(one) for one in self.measured]
+        try:
+            file.write({**self.state(), "measured": measured, **self.distiller.state()})
+        except NOT_WRITTEN as error:
+            raise EngineError(
+                f"the checkpoint {file.path} cannot be written: {reason(error)}", "make room for it"
+            ) from None
         self.is_on_disk = True
-        return str(path)
 
-    def restore(self, state: Mapping[str, Any]) -> None:
+    def go_on(self, saved: dict[str, Any]) -> None:
         """Go on from a checkpoint.
 
         Raises:
             SettingError: it is one of another run.
         """
-        differ = [name for name, value in self.settings.items() if state["settings"].get(name) != value]
-        if differ:
+        if differ := self.differing(saved):
             raise SettingError(
                 f"the stopped run had another {', '.join(differ)}", "give the same settings, or start a new run"
             )
-        self.distiller.restore(state)
-        self.measured = [DistilMeasured(*one) for one in state["measured"]]
-        self.seconds = state["seconds"]
+        self.restore(saved)
+        self.distiller.restore(saved)
+        self.measured = [DistilMeasured(*one) for one in saved["measured"]]
         self.is_on_disk = True
 
     def result(self, teacher: str, teacher_parameters: int, folder: str) -> Distilled:
@@ -155,7 +161,7 @@ class _Run:
         first, last = self.measured[0], self.measured[-1]
         return Distilled(
             teacher=teacher,
-            step=self.distiller.step,
+            step=self.step,
             kl_before=first.kl,
             kl=last.kl,
             agreement_before=first.agreement,
@@ -166,24 +172,21 @@ class _Run:
             folder=folder,
         )
 
-    def _take_step(self) -> DistilStep:
-        began = time.perf_counter()
-        losses = self.distiller.take_step()
-        seconds = time.perf_counter() - began
-        self.seconds += seconds
-        if not math.isfinite(losses.total):
-            raise EngineError(
-                f"training broke at step {self.distiller.step}: the loss is no number any more",
-                "use a lower learning rate, such as 1e-4",
-            )
-        parts = (losses.total, losses.soft, losses.hard, losses.cosine)
-        return DistilStep(self.distiller.step, self.question.steps, *parts, seconds)
 
-    def _measure(self) -> DistilMeasured:
-        began = time.perf_counter()
-        self.measured.append(DistilMeasured(self.distiller.step, *self.distiller.measure()))
-        self.seconds += time.perf_counter() - began
-        return self.measured[-1]
+def _read_checkpoint() -> dict[str, Any]:
+    """What a stopped run left.
+
+    Raises:
+        InputError: there is none.
+        ModelFormatError: it cannot be read.
+    """
+    file = checkpoint()
+    if not file.path.exists():
+        raise InputError("there is no stopped run to go on with", "start one first")
+    saved = file.read("settings", "measured", "seconds", "step", "student", "optimizer")
+    if saved is None:
+        raise ModelFormatError(f"{file.path} is no checkpoint that can be read", "start a new run")
+    return saved
 
 
 def _folder(question: Distil) -> ModelFolder | None:
@@ -242,8 +245,8 @@ def _started(run: _Run, name: str, teacher: Any, pieces: tuple[Pieces, Pieces], 
         blocks=len(learn.ids),
         held_out=len(held_out.ids),
         batch_size=BATCH_SIZE,
-        step=run.distiller.step,
-        steps=run.question.steps,
+        step=run.step,
+        steps=run.steps,
         device=str(run.distiller.student.device),
     )
 
@@ -257,18 +260,6 @@ def _settings(question: Distil, resolved: ResolvedModel, text: str, tokenizer: A
         "temperature": question.temperature,
         "seed": question.seed,
     }
-
-
-def _save_student(folder: ModelFolder, student: Any, tokenizer: Any, readme: str) -> None:
-    def write(path: Path) -> None:
-        student.save_pretrained(path)
-        (path / "model.safetensors").chmod(0o644)  # the library makes it readable to its owner alone
-        tokenizer.model_input_names = ["input_ids", "attention_mask"]  # a DistilBERT reads no sentence numbers
-        tokenizer.save_pretrained(path)
-        (path / "README.md").write_text(readme, encoding="utf-8")
-
-    folder.prepare(resume=False)
-    folder.save_model(write)
 
 
 def _size(model: torch.nn.Module) -> int:

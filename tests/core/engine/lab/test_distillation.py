@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.engine.lab.distillation.checkpoint import checkpoint_path
 from core.engine.lab.distillation.model import Distiller, Pieces, cut, hide
-from core.engine.lab.distillation.task import BUNDLED_TEXT, Part, distil
+from core.engine.lab.distillation.task import BUNDLED_TEXT, Part, checkpoint, distil
 from core.engine.lab.masked_lm import fill_masks
 from core.engine.networks.encoder_models import auto_class, load_tokenizer
 from core.engine.networks.halving import halve
@@ -38,7 +38,7 @@ def teacher(build_encoder: EncoderBuilder) -> Path:
 @pytest.fixture(autouse=True)
 def state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Keep checkpoints out of the user's folders."""
-    monkeypatch.setattr("core.engine.lab.distillation.checkpoint.state_folder", lambda: tmp_path / "state")
+    monkeypatch.setattr("core.engine.lab.distillation.task.state_folder", lambda: tmp_path / "state")
 
 
 def run(teacher: Path | str, *, stop_after: int = -1, **options: Any) -> list[Part]:
@@ -91,7 +91,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(teacher: Path) -> None:
     assert losses(first) + losses(second) == pytest.approx(losses(whole), abs=1e-6)
     assert of(Distilled, second)[0].kl == pytest.approx(of(Distilled, whole)[0].kl, abs=1e-6)
     assert [one.step for one in of(DistilMeasured, second)] == [0, 10, 14]
-    assert not checkpoint_path().exists()
+    assert not checkpoint().path.exists()
 
 
 def test_only_the_same_run_goes_on(teacher: Path) -> None:
@@ -107,7 +107,7 @@ def test_only_the_same_run_goes_on(teacher: Path) -> None:
 
 def test_a_run_stopped_before_its_first_step_keeps_nothing(teacher: Path) -> None:
     assert run(teacher, stop_after=0)[-1] == DistilPaused(0, 60, "")
-    assert not checkpoint_path().exists()
+    assert not checkpoint().path.exists()
 
 
 def test_the_finished_student_is_an_ordinary_folder(teacher: Path, tmp_path: Path) -> None:
@@ -132,6 +132,15 @@ def test_the_finished_student_is_an_ordinary_folder(teacher: Path, tmp_path: Pat
     assert run(teacher, steps=1, save_to=str(folder), overwrite=True)[-1].folder == str(folder)  # type: ignore[union-attr]
 
 
+def test_an_overwritten_student_is_read_anew_by_the_panes(teacher: Path, tmp_path: Path) -> None:
+    at_desk = desk()
+    asked = Distil(str(teacher), TEXT, steps=1, save_to=str(tmp_path / "student"))
+    list(distil(at_desk, asked))
+    before = at_desk.encoder(Head.MASKED_LM, asked.save_to)
+    list(distil(at_desk, replace(asked, overwrite=True, seed=1)))
+    assert at_desk.encoder(Head.MASKED_LM, asked.save_to) is not before
+
+
 def test_the_loss_is_the_published_one_and_nothing_global_changes(teacher: Path) -> None:
     """Recomputed with plain full-length forwards from what the models are before the step."""
     distiller, bert, pieces = new_distiller(teacher)
@@ -148,7 +157,7 @@ def test_the_loss_is_the_published_one_and_nothing_global_changes(teacher: Path)
     states = [one.hidden_states[-1].reshape(-1, 32) for one in (own, taught)]
     cosine = torch.nn.CosineEmbeddingLoss()(*states, torch.ones(len(states[0])))
     before = torch.get_rng_state(), {name: weight.clone() for name, weight in bert.state_dict().items()}
-    losses = distiller.take_step()
+    losses = distiller.take_step(0)
     assert losses.soft == pytest.approx(4 * float(soft), rel=1e-4)
     assert losses.hard == pytest.approx(float(hard), rel=1e-4)
     assert losses.cosine == pytest.approx(float(cosine), abs=1e-5)
@@ -171,7 +180,7 @@ def new_distiller(teacher: Path) -> tuple[Distiller, Any, Pieces]:
 
 def test_the_held_out_figures_are_those_of_plain_logits(teacher: Path) -> None:
     distiller, bert, _ = new_distiller(teacher)
-    distiller.take_step()
+    distiller.take_step(0)
     tokenizer = load_tokenizer(resolve(str(teacher)))
     pieces = cut(tokenizer(TEXT, add_special_tokens=False, verbose=False)["input_ids"], tokenizer, 64, 8)
     shown, hidden = hide(pieces.rows(torch.arange(2)), torch.Generator().manual_seed(0))

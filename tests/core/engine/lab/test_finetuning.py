@@ -17,13 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from core.engine.lab.finetuning import folder as finetune_folder
-from core.engine.lab.finetuning import task as finetuning
 from core.engine.lab.finetuning.card import command
-from core.engine.lab.finetuning.folder import ModelFolder
 from core.engine.lab.finetuning.model import f1, load_trainable, rate_factor, seeded
 from core.engine.lab.finetuning.rows import epoch_batches, hold_out, read_labelled
 from core.engine.lab.finetuning.task import finetune
+from core.engine.lab.training import course
+from core.engine.lab.training.folder import CHECKPOINT, ModelFolder
 from core.engine.networks.head import Head
 from core.errors import DeviceError, EngineError, InputError, ModelFormatError, SettingError
 from core.lab.finetuning import (
@@ -177,7 +176,7 @@ def weights(folder: str) -> dict[str, torch.Tensor]:
     return load_file(Path(folder) / "model.safetensors")
 
 
-@pytest.mark.parametrize("looks", [0, 1, 3, 7, 17, 24])
+@pytest.mark.parametrize("looks", [0, 1, 3, 7, 17, 23])
 def test_an_interrupted_run_ends_as_an_uninterrupted_one(encoder: Path, file: Path, looks: int) -> None:
     whole = parts(question(encoder, file, out=str(file.parent / "whole")))
     asked = question(encoder, file)
@@ -199,8 +198,8 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(encoder: Path, file: Pa
 def test_a_run_killed_after_a_checkpoint_goes_on_from_it(
     encoder: Path, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finetuning, "CHECKPOINT_EVERY_S", 0.0)
-    monkeypatch.setattr(finetuning, "CHECKPOINT_SHARE", 1e9)
+    monkeypatch.setattr(course, "CHECKPOINT_EVERY_S", 0.0)
+    monkeypatch.setattr(course, "CHECKPOINT_SHARE", 1e9)
     whole = parts(question(encoder, file, out=str(file.parent / "whole")))
     asked = question(encoder, file)
     killed = finetune(desk(), asked)
@@ -211,7 +210,7 @@ def test_a_run_killed_after_a_checkpoint_goes_on_from_it(
     second = parts(replace(asked, resume=True))
     assert next(part for part in second if isinstance(part, FinetuneStarted)).step == 5
     assert all(torch.equal(one, weights(second[-1].folder)[name]) for name, one in weights(whole[-1].folder).items())
-    assert not (Path(asked.out) / finetune_folder.CHECKPOINT).exists()
+    assert not (Path(asked.out) / CHECKPOINT).exists()
 
 
 def test_long_texts_go_in_parts_and_learn_the_same(encoder: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -366,7 +365,7 @@ def test_a_checkpoint_belongs_to_its_settings_and_rows(encoder: Path, file: Path
     write_rows(file, list(sentences(78)))
     with pytest.raises(InputError, match="not those"):
         parts(replace(asked, resume=True))
-    state = Path(asked.out) / finetune_folder.CHECKPOINT / "state.pt"
+    state = Path(asked.out) / CHECKPOINT / "state.pt"
     state.write_bytes(b"rubbish")
     with pytest.raises(ModelFormatError, match="cannot be read"):
         parts(replace(asked, resume=True))

@@ -1,27 +1,25 @@
-"""The folder of a fine-tuned model: what may be written there, its checkpoint, and the finished model in one piece.
+"""The folder of a trained model: what may be written there, its checkpoint, and the finished model in one piece.
 
 Invariant: a folder with a `config.json` holds a whole model. Whatever interrupts a save, what is left is the old
-model, no model, or the new one; a checkpoint is the old one or the new one. Only tensors and plain values are read.
+model, no model, or the new one.
 """
 
 from __future__ import annotations
 
 import os
-import pickle
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 
-from core.errors import EngineError, InputError, ModelFormatError
+from core.engine.lab.training.checkpoint import NOT_WRITTEN, Checkpoint, reason
+from core.errors import EngineError, InputError
 from core.models.registry import STARTER_FOLDER
 
 CHECKPOINT = ".checkpoint"
-_STATE = "state.pt"
 _SAVING = ".saving"
 _MODEL_FILES = (
     *("config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer.json", "tokenizer_config.json"),
@@ -31,9 +29,6 @@ _MODEL_FILES = (
 
 _INDEX = "model.safetensors.index.json"
 """Where it stands, `model.safetensors` is not read."""
-
-_UNREADABLE = (pickle.UnpicklingError, EOFError, LookupError, ValueError, TypeError, AttributeError)
-"""What a file that is no checkpoint makes `torch.load` raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +69,12 @@ class ModelFolder:
     @property
     def has_checkpoint(self) -> bool:
         """Whether there is a run to go on with."""
-        return (self.path / CHECKPOINT / _STATE).exists()
+        return self.checkpoint.path.exists()
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The run to go on with."""
+        return Checkpoint(self.path / CHECKPOINT / "state.pt")
 
     def prepare(self, *, resume: bool) -> None:
         """Make the folder, see that it can be written, and drop the checkpoint of an earlier run unless it is needed.
@@ -95,41 +95,23 @@ class ModelFolder:
             ) from None
 
     def save_checkpoint(self, state: Mapping[str, Any]) -> None:
-        """Write a checkpoint beside the old one, then put it in its place.
+        """Write a checkpoint in the place of the old one.
 
         Raises:
             EngineError: it cannot be written; the old one is still there.
         """
-        path = self.path / CHECKPOINT / _STATE
-        partial = path.with_suffix(".partial")
         try:
-            torch.save(dict(state), partial)
-            os.replace(partial, path)
-        except (OSError, RuntimeError) as error:  # torch's zip writer reports a full disk as a RuntimeError
-            partial.unlink(missing_ok=True)
+            self.checkpoint.write(state)
+        except NOT_WRITTEN as error:
             raise self._cannot_save("the checkpoint", error) from None
 
-    def read_checkpoint(self) -> dict[str, Any]:
-        """What `save_checkpoint` wrote.
-
-        Raises:
-            ModelFormatError: it cannot be read.
-        """
-        path = self.path / CHECKPOINT / _STATE
-        try:
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-            whole = {"settings", "rows", "step"} <= state.keys()
-        except (OSError, RuntimeError, *_UNREADABLE):
-            whole = False
-        if not whole:
-            raise ModelFormatError(f"{path} cannot be read", "start again with --overwrite")
-        return state
-
-    def save_model(self, write: Callable[[Path], None]) -> None:
+    def save_model(self, model: Any, tokenizer: Any, card: str) -> None:
         """Put a model into the folder, in the place of the one that may be there, and drop the checkpoint.
 
         Args:
-            write: writes every file of the model, flat, into the folder it is given.
+            model: of transformers.
+            tokenizer: its own.
+            card: the text of its README.md.
 
         Raises:
             EngineError: it cannot be written; what was there is still there.
@@ -138,7 +120,12 @@ class ModelFolder:
         try:
             shutil.rmtree(staging, ignore_errors=True)
             staging.mkdir()
-            write(staging)
+            model.save_pretrained(staging)
+            tokenizer.save_pretrained(staging)
+            readme = staging / "README.md"
+            readme.write_text(card, encoding="utf-8")
+            for file in staging.iterdir():  # safetensors makes files that only their owner can read
+                file.chmod(readme.stat().st_mode)
             self._remove_model()
             for file in sorted(staging.iterdir(), key=lambda file: file.name == "config.json"):
                 os.replace(file, self.path / file.name)
@@ -161,11 +148,10 @@ class ModelFolder:
                 file.unlink()
 
     def _cannot_save(self, what: str, error: Exception) -> EngineError:
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error).partition("\n")[0]
         hint = "make room or mend the permissions, then go on with --resume"
         if not self.has_checkpoint:
             hint = "make room or mend the permissions, then run it again"
-        return EngineError(f"{what} cannot be written to {self.path}: {reason}", hint)
+        return EngineError(f"{what} cannot be written to {self.path}: {reason(error)}", hint)
 
 
 def _resolved(out: str) -> Path:
