@@ -67,7 +67,7 @@ MAY_NOT_LOAD: list[tuple[str, tuple[str, ...]]] = [
     ("core.models.gguf_header", (*HEAVY, "textual", "tui", "tokenizers")),
     ("core.engine.self_test", ("transformers", "textual", "tui")),
     ("core.engine.worker", (*HEAVY, "core.engine.engine", "tui", "textual")),
-    ("core.engine.lab.evaluation.task", ("sklearn", "transformers", "tui", "textual")),
+    ("core.engine.lab.evaluation.task", ("transformers", "tui", "textual")),
     ("core.engine.engine", ("transformers", "tui", "textual", "rich")),
 ]
 

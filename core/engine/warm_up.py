@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from types import ModuleType
 
 # The first ones are what transformers itself imports, taken alone because together they are one long wait.
 _PIECES = (
@@ -30,15 +29,7 @@ def import_in_pieces() -> Iterator[str]:
     """Import piece after piece; yields the name of each that is done."""
     for name in _PIECES:
         try:
-            module = importlib.import_module(name)
+            importlib.import_module(name)
         except ImportError:
             continue
-        if name == "transformers":
-            _leave_scipy_out(module)
         yield name
-
-
-def _leave_scipy_out(transformers: ModuleType) -> None:
-    """Have transformers do without scipy, which its object-detection losses alone use: 35 MB and a quarter second."""
-    for module in (transformers.utils, transformers.utils.import_utils):
-        module.is_scipy_available = lambda: False

@@ -20,7 +20,7 @@ from core.memory import free_bytes, total_bytes
 from tui.commands.doctor.terminal_probe import between, colours, encoding, size, wide_cells
 from tui.commands.locate import is_writable, nearest_folder, places
 
-REQUIRED = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "textual", "huggingface_hub", "scikit-learn")
+REQUIRED = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "textual", "huggingface_hub")
 OPTIONAL = {"gguf": "to read gguf files", "accelerate": "to read gguf files"}
 
 LEAST_COLUMNS, LEAST_ROWS = 80, 24

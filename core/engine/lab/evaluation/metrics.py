@@ -1,4 +1,4 @@
-"""What predictions are worth: accuracy, F1, the confusion matrix by scikit-learn; calibration by its definition."""
+"""What predictions are worth: accuracy, F1 and confusion matrix, equal to scikit-learn's; calibration."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ClassificationScores:
 def score_classes(
     gold: NDArray[np.int64], predicted: NDArray[np.int64], labels: tuple[str, ...], positive: int
 ) -> ClassificationScores:
-    """Judge predictions with scikit-learn; what is not defined counts 0.
+    """Judge predictions as scikit-learn does; what is not defined counts 0.
 
     Args:
         gold: (N,) right classes.
@@ -39,27 +39,20 @@ def score_classes(
         labels: their names.
         positive: the class whose F1, precision and recall are wanted when there are two.
     """
-    from sklearn import metrics  # takes a second, which only the end of an evaluation needs
-
-    numbers = list(range(len(labels)))
-    two = len(labels) == 2
-    average = "binary" if two else "macro"
-    of_all = {"labels": numbers} if not two else {"pos_label": positive}
-    precision, recall, f1, _ = metrics.precision_recall_fscore_support(
-        gold, predicted, average=average, zero_division=0, **of_all
-    )
-    per_class = metrics.precision_recall_fscore_support(gold, predicted, labels=numbers, average=None, zero_division=0)
+    count, two = len(labels), len(labels) == 2
+    confusion = np.bincount(count * gold + predicted, minlength=count**2).reshape(count, count)
+    hits, named, support = confusion.diagonal(), confusion.sum(0), confusion.sum(1)
+    # (3, C): precision, recall and F1 of each class
+    scores = np.stack((hits, hits, 2 * hits)) / np.maximum(1, (named, support, named + support))
+    precision, recall, f1 = map(float, scores[:, positive] if two else scores.mean(1))
     return ClassificationScores(
-        accuracy=float(metrics.accuracy_score(gold, predicted)),
-        f1=float(f1),
-        precision=float(precision),
-        recall=float(recall),
-        average=average,
-        classes=tuple(
-            ClassScores(label, float(p), float(r), float(f), int(n))
-            for label, p, r, f, n in zip(labels, *per_class, strict=True)
-        ),
-        confusion=tuple(tuple(map(int, row)) for row in metrics.confusion_matrix(gold, predicted, labels=numbers)),
+        accuracy=float(hits.sum() / len(gold)),
+        f1=f1,
+        precision=precision,
+        recall=recall,
+        average="binary" if two else "macro",
+        classes=tuple(map(ClassScores, labels, *scores.tolist(), support.tolist())),
+        confusion=tuple(map(tuple, confusion.tolist())),
     )
 
 

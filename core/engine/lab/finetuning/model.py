@@ -13,10 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from core.engine.lab.evaluation.metrics import score_classes
 from core.engine.lab.finetuning.rows import EncodedRows
 from core.engine.networks.encoder_models import auto_class, load_tokenizer
 from core.engine.networks.encoders import batches_by_length, pad
@@ -176,8 +178,9 @@ class Classifier:
                 found += logits.argmax(-1).tolist()
                 if not may_go_on():
                     return None
-        right = sum(a == b for a, b in zip(expected, found, strict=True))
-        return Figures(loss / len(expected), right / len(expected), f1(expected, found, self.model.config.num_labels))
+        labels = tuple(self.model.config.id2label.values())
+        scores = score_classes(np.array(expected), np.array(found), labels, positive=1)
+        return Figures(loss / len(expected), scores.accuracy, scores.f1)
 
     def weights(self) -> dict[str, Tensor]:
         """A copy of the weights, on the CPU."""
@@ -263,16 +266,6 @@ def rate_factor(step: int, steps: int) -> float:
     """
     warm_up = max(1, round(WARM_UP_SHARE * steps))
     return min((step + 1) / warm_up, (steps - step) / max(1, steps - warm_up + 1))
-
-
-def f1(expected: Sequence[int], found: Sequence[int], labels: int) -> float:
-    """F1 of the second label when there are two, as GLUE has it, else the mean of every label's; 0-1."""
-    each = []
-    for label in (1,) if labels == 2 else range(labels):
-        hits = sum(a == b == label for a, b in zip(expected, found, strict=True))
-        named = sum(a == label for a in expected) + sum(b == label for b in found)
-        each.append(2 * hits / named if named else 0.0)
-    return sum(each) / len(each)
 
 
 @contextmanager

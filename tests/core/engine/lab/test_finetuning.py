@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from core.engine.lab.finetuning.card import command
-from core.engine.lab.finetuning.model import f1, load_trainable, rate_factor, seeded
+from core.engine.lab.finetuning.model import load_trainable, rate_factor, seeded
 from core.engine.lab.finetuning.rows import epoch_batches, hold_out, read_labelled
 from core.engine.lab.finetuning.task import finetune
 from core.engine.lab.training import course
@@ -532,15 +532,6 @@ def test_rates_rise_then_fall_to_nearly_nothing() -> None:
     assert factors[9:] == sorted(factors[9:], reverse=True)
     assert 0 < factors[-1] < 0.02
     assert all(0 < rate_factor(step, 3) <= 1 for step in range(3))
-
-
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1), st.sampled_from([2, 4]))
-def test_f1_is_scikit_learn_s(drawn: list[tuple[int, int]], labels: int) -> None:
-    from sklearn.metrics import f1_score
-
-    expected, found = ([pair[side] % labels for pair in drawn] for side in (0, 1))
-    how = {"average": "binary"} if labels == 2 else {"average": "macro", "labels": list(range(labels))}
-    assert f1(expected, found, labels) == pytest.approx(f1_score(expected, found, zero_division=0, **how))
 
 
 def test_seeded_draws_leave_the_shared_generator_alone() -> None:

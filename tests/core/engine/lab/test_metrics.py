@@ -1,9 +1,12 @@
-"""What predictions are worth: hand-computed scores and bins."""
+"""What predictions are worth: scores as scikit-learn gives them, some by hand; bins."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
 from core.engine.lab.evaluation.metrics import calibrate, exp_of, score_classes
 
@@ -23,6 +26,28 @@ def test_more_labels_are_averaged_and_those_never_seen_count_nothing() -> None:
     assert scores.average == "macro"
     assert scores.f1 == pytest.approx((2 / 3 + 0 + 0) / 3)
     assert scores.confusion == ((1, 0, 0), (1, 0, 0), (0, 0, 0))
+
+
+@given(st.integers(1, 12), st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)), min_size=1), st.integers(0, 1))
+@example(2, [(0, 0)], 1)  # the positive label neither stands there nor is predicted
+@example(2, [(0, 0)], 0)
+@example(2, [(0, 1)], 1)  # no right answer is positive
+@example(2, [(1, 0)], 1)  # nothing is predicted positive
+@example(3, [(0, 2), (2, 2)], 1)  # one label is missing
+def test_scores_are_scikit_learn_s(count: int, drawn: list[tuple[int, int]], positive: int) -> None:
+    gold, predicted = (np.array([pair[side] % count for pair in drawn]) for side in (0, 1))
+    numbers, names = list(range(count)), tuple(map(str, range(count)))
+    how = {"average": "binary", "pos_label": positive} if count == 2 else {"average": "macro", "labels": numbers}
+    expected = precision_recall_fscore_support(gold, predicted, zero_division=0, **how)[:3]
+    of_each = precision_recall_fscore_support(gold, predicted, labels=numbers, average=None, zero_division=0)
+    found = score_classes(gold, predicted, names, positive)
+    assert (found.precision, found.recall, found.f1) == expected
+    assert found.average == how["average"]
+    assert found.accuracy == accuracy_score(gold, predicted)
+    assert [(one.label, one.precision, one.recall, one.f1, one.support) for one in found.classes] == list(
+        zip(names, *of_each, strict=True)
+    )
+    assert np.array_equal(found.confusion, confusion_matrix(gold, predicted, labels=numbers))
 
 
 def test_the_calibration_error_is_the_weighted_gap_of_the_bins() -> None:
