@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 
 from core.errors import InputError
-from core.messages.sampling_params import RANGES, SamplingParams
+from core.messages.sampling_params import SETTINGS, SamplingParams
 from core.models.registry import DEFAULT_GENERATOR
 from core.text.visible import visible
 
@@ -58,7 +58,7 @@ def _settings(params: SamplingParams) -> list[str]:
     """The options of the settings that differ from the defaults, and the seed."""
     defaults = SamplingParams()
     words = []
-    for name in RANGES:
+    for name in SETTINGS:
         value = getattr(params, name)
         if value != getattr(defaults, name):
             words.append(f"--{name.replace('_', '-')} {value!r}")

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import TypeAlias
 
 from core.messages.records import ModelInfo
-from core.messages.sampling_params import SamplingParams, describe_change
+from core.messages.sampling_params import SAMPLERS, SETTINGS, SamplingParams, describe_change
 from core.models.registry import Source
 
 TOP = 10
@@ -176,23 +176,22 @@ _ENDS = ("eos_token_id=ends", "pad_token_id=tokenizer.eos_token_id")
 def _choosing(params: SamplingParams) -> list[str]:
     """The arguments of `generate` that say how a token is drawn, or searched for, as source."""
     drawn = _is_drawn(params)
-    settings = [f"do_sample={drawn}"]
-    if drawn:
-        settings += [f"temperature={params.temperature!r}"] * (params.temperature != 1)
-        settings += [f"top_k={params.top_k}"]  # transformers' own default is 50, so off is said too
-        settings += [f"top_p={params.top_p!r}"] * (params.top_p != 1)
-        settings += [f"min_p={params.min_p!r}"] * (params.min_p != 0)
-        settings += [f"typical_p={params.typical_p!r}"] * (params.typical_p != 1)
+    settings = [f"do_sample={drawn}"] + (_samplers(params, drawing=True) if drawn else [])
     return settings + [f"num_beams={params.num_beams}"] * (params.num_beams > 1)
 
 
 def _always(params: SamplingParams) -> list[str]:
     """Those that act in every way of choosing."""
-    settings = [f"repetition_penalty={params.repetition_penalty!r}"] * (params.repetition_penalty != 1)
-    settings += [f"no_repeat_ngram_size={params.no_repeat_ngram_size}"] * (params.no_repeat_ngram_size != 0)
+    settings = _samplers(params, drawing=False)
     if params.stop_strings:
         settings += [f"stop_strings={list(params.stop_strings)!r}", "tokenizer=tokenizer"]
     return settings
+
+
+def _samplers(params: SamplingParams, *, drawing: bool) -> list[str]:
+    """The samplers that act, those that need a draw or the others; top_k if off, too: it is 50 in transformers."""
+    values = {name: getattr(params, name) for name in SAMPLERS if bool(SETTINGS[name].inert) is drawing}
+    return [f"{name}={value!r}" for name, value in values.items() if value != SETTINGS[name].idle or name == "top_k"]
 
 
 def _last_until(info: ModelInfo, start: int, params: SamplingParams) -> str:

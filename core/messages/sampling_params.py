@@ -1,31 +1,68 @@
-"""The settings that choose the next token: their ranges, their validation, and presets. "Off" is a value.
+"""The settings that choose the next token: what each may be and what is said of it, and presets. "Off" is a value.
 
 They are the only record a user edits, so the only one that validates: `SettingError` names the range and the value.
+Options, panes, exports and the samplers read `SETTINGS`: a new setting is a row and a field here.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from math import isfinite
+from enum import StrEnum
+from math import inf, isfinite
 from typing import Any
 
 from core.errors import SettingError
 
 
+class Way(StrEnum):
+    """A way to choose tokens that draws none."""
+
+    GREEDY = "greedy"
+    BEAMS = "beams"
+
+
+_DRAWLESS = (Way.GREEDY, Way.BEAMS)
+
+
 @dataclass(frozen=True, slots=True)
-class Range:
-    """The values a setting may take, and the one that switches it off."""
+class Setting:
+    """A number of `SamplingParams`: the values it may take, when it acts, and what the program says of it."""
 
     low: float
     high: float
     off: float | None
     """The value that means "off"; None when the setting cannot be switched off."""
+    help: str
+    """What its option does, in a few words."""
     low_open: bool = False
     """Whether `low` itself is excluded."""
+    whole: bool = False
+    """Whether it takes whole numbers only."""
+    neutral: float | None = None
+    """The value that changes nothing, where that is not `off`."""
+    inert: tuple[Way, ...] = ()
+    """The ways of choosing in which it does nothing."""
+    step: float = 0
+    """What a key adds to it in the sampling pane; 0 leaves it out there."""
+    hint: str = ""
+    """What stands beside it there; empty for its value that means "off"."""
+    note: str = ""
+    """What the help of that pane adds in brackets."""
+    label: str = ""
+    """What the candidates pane calls it; empty for a setting that does not change the distribution."""
+    cuts: str = ""
+    """What the column of fates calls it, in 7 characters; empty for its name."""
 
-    def __str__(self) -> str:
-        low, high = f"{self.low:g}", "∞" if self.high == float("inf") else f"{self.high:g}"
+    @property
+    def span(self) -> str:
+        """The range, as text."""
+        low, high = f"{self.low:g}", "∞" if self.high == inf else f"{self.high:g}"
         return f"{'(' if self.low_open else '['}{low}, {high}{')' if high == '∞' else ']'}"
+
+    @property
+    def idle(self) -> float | None:
+        """The value that changes nothing."""
+        return self.off if self.neutral is None else self.neutral
 
     def holds(self, value: float) -> bool:
         """Whether `value` is inside."""
@@ -33,48 +70,154 @@ class Range:
         return isfinite(value) and above and value <= self.high
 
 
-_INFINITY = float("inf")
-
-
-RANGES: dict[str, Range] = {
-    "max_new_tokens": Range(1, _INFINITY, None),
-    "max_length": Range(0, _INFINITY, 0),
-    "temperature": Range(0, 100, 0),
-    "top_k": Range(0, _INFINITY, 0),
-    "top_p": Range(0, 1, 1, low_open=True),
-    "min_p": Range(0, 1, 0),
-    "typical_p": Range(0, 1, 1, low_open=True),
-    "repetition_penalty": Range(0, 100, 1, low_open=True),
-    "no_repeat_ngram_size": Range(0, _INFINITY, 0),
-    "num_return_sequences": Range(1, 64, 1),
-    "num_beams": Range(1, 64, 1),
-    "candidates": Range(0, 1000, 0),
+SETTINGS: dict[str, Setting] = {
+    "max_new_tokens": Setting(
+        low=1,
+        high=inf,
+        off=None,
+        whole=True,
+        step=10,
+        help="tokens to add at most",
+        hint="1 or more",
+    ),
+    "max_length": Setting(
+        low=0,
+        high=inf,
+        off=0,
+        whole=True,
+        help="prompt and new tokens together, instead of --max-new-tokens",
+    ),
+    "temperature": Setting(
+        low=0,
+        high=100,
+        off=0,
+        neutral=1,
+        step=0.1,
+        inert=_DRAWLESS,
+        label="temperature",
+        help="divides the logits; 0 is greedy",
+        hint="0 is greedy",
+        note="low is bold, high is wild",
+    ),
+    "top_k": Setting(
+        low=0,
+        high=inf,
+        off=0,
+        whole=True,
+        step=5,
+        inert=_DRAWLESS,
+        label="top_k",
+        help="keep the k most likely tokens; 0 is off",
+        note="the k likeliest",
+    ),
+    "top_p": Setting(
+        low=0,
+        low_open=True,
+        high=1,
+        off=1,
+        step=0.05,
+        inert=_DRAWLESS,
+        label="top_p",
+        help="keep the likeliest tokens up to this mass; 1 is off",
+        note="the smallest set with that mass",
+    ),
+    "min_p": Setting(
+        low=0,
+        high=1,
+        off=0,
+        step=0.01,
+        inert=_DRAWLESS,
+        label="min_p",
+        help="keep tokens this likely relative to the best; 0 is off",
+        note="at least that fraction of the best",
+    ),
+    "typical_p": Setting(
+        low=0,
+        low_open=True,
+        high=1,
+        off=1,
+        step=0.05,
+        inert=_DRAWLESS,
+        label="typical_p",
+        cuts="typical",
+        help="keep the most typical tokens up to this mass; 1 is off",
+    ),
+    "repetition_penalty": Setting(
+        low=0,
+        low_open=True,
+        high=100,
+        off=1,
+        step=0.1,
+        label="penalty",
+        help="above 1 makes seen tokens less likely; 1 is off",
+    ),
+    "no_repeat_ngram_size": Setting(
+        low=0,
+        high=inf,
+        off=0,
+        whole=True,
+        step=1,
+        label="no_repeat",
+        cuts="n-gram",
+        help="no n-gram of this size twice; 0 is off",
+    ),
+    "num_return_sequences": Setting(
+        low=1,
+        high=64,
+        off=1,
+        whole=True,
+        step=1,
+        inert=(Way.GREEDY,),
+        help="continuations written side by side",
+        hint="side by side",
+    ),
+    "num_beams": Setting(
+        low=1,
+        high=64,
+        off=1,
+        whole=True,
+        step=1,
+        cuts="beams",
+        help="search with this many beams instead of drawing; 1 is off",
+    ),
+    "candidates": Setting(
+        low=0,
+        high=1000,
+        off=0,
+        whole=True,
+        help="most likely tokens listed in each record",
+    ),
 }
-"""The range of every number in `SamplingParams`, for its validation and for the fields that edit it."""
+"""Every number in `SamplingParams`, in its order."""
 
-
-INTEGERS = frozenset(
-    ("max_new_tokens", "max_length", "top_k", "no_repeat_ngram_size", "num_return_sequences", "num_beams", "candidates")
+SAMPLERS = tuple(
+    sorted((name for name in SETTINGS if SETTINGS[name].label), key=lambda name: bool(SETTINGS[name].inert))
 )
-"""The settings that take whole numbers."""
+"""The settings that shape the distribution, in the order in which they act: first those that look at the text."""
 
 
-def check_setting(name: str, value: float) -> None:
+def check_setting(name: str, value: float) -> float:
     """Refuse a setting outside its range.
 
     Args:
-        name: a key of `RANGES`.
+        name: a key of `SETTINGS`.
         value: the value to check.
+
+    Returns:
+        The value, as an int where it must be whole.
 
     Raises:
         SettingError: the value is outside; the message gives both.
     """
-    span = RANGES[name]
-    if not span.holds(value):
-        off = f"; {span.off:g} switches it off" if span.off is not None else ""
-        raise SettingError(f"{name} must be in {span}, got {value:g}", f"give a value in {span}{off}")
-    if name in INTEGERS and value != int(value):
+    setting = SETTINGS[name]
+    if not setting.holds(value):
+        off = f"; {setting.off:g} switches it off" if setting.off is not None else ""
+        raise SettingError(f"{name} must be in {setting.span}, got {value:g}", f"give a value in {setting.span}{off}")
+    if not setting.whole:
+        return value
+    if value != int(value):
         raise SettingError(f"{name} must be a whole number, got {value:g}", "leave out the decimals")
+    return int(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +256,7 @@ class SamplingParams:
     """How many of the model's most likely tokens each record lists."""
 
     def __post_init__(self) -> None:
-        for name in RANGES:
+        for name in SETTINGS:
             check_setting(name, getattr(self, name))
         if not 0 <= self.seed < 2**63:
             raise SettingError(f"seed must be in [0, 2^63), got {self.seed}", "any whole number from 0 up will do")
@@ -124,6 +267,11 @@ class SamplingParams:
             )
         if any(not stop for stop in self.stop_strings):
             raise SettingError("a stop string is empty", "give at least one character")
+
+    @property
+    def way(self) -> Way | None:
+        """How tokens are chosen without a draw; None where they are drawn."""
+        return Way.BEAMS if self.num_beams > 1 else Way.GREEDY if self.greedy else None
 
     @property
     def greedy(self) -> bool:
@@ -139,7 +287,8 @@ class SamplingParams:
         """The settings without those that do nothing because a beam search draws nothing."""
         if self.num_beams == 1:
             return self
-        return replace(self, do_sample=True, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0, typical_p=1.0)
+        drawing = {name: SETTINGS[name].idle for name in SAMPLERS if SETTINGS[name].inert}
+        return self.changed(do_sample=True, **drawing)
 
     def changed(self, **values: Any) -> SamplingParams:
         """A copy with some fields replaced, validated again."""
@@ -163,24 +312,19 @@ class ScheduledParams:
     params: SamplingParams
 
 
-_DRAWING = ("do_sample", "temperature", "top_k", "top_p", "min_p", "typical_p", "seed")
-"""The settings that a beam search, which draws nothing, does without."""
-
-_INERT_WHEN_GREEDY = ("temperature", "top_k", "top_p", "min_p", "typical_p", "seed", "num_return_sequences")
+_INERT = {"seed": _DRAWLESS, **{name: setting.inert for name, setting in SETTINGS.items()}}
 
 
 def inert_reason(name: str, params: SamplingParams) -> str:
     """Why a setting does nothing beside the others; empty when it acts.
 
     Args:
-        name: a field of `SamplingParams`.
+        name: a key of `SETTINGS`, or `seed`.
         params: all settings.
     """
-    if params.num_beams > 1:
-        return "beams: no effect" if name in _DRAWING else ""
-    if params.greedy and name in _INERT_WHEN_GREEDY and not (name == "temperature" and params.temperature == 0):
-        return "greedy: no effect"
-    return ""
+    way = params.way
+    decides = way is Way.GREEDY and name == "temperature" and params.temperature == 0
+    return f"{way}: no effect" if way in _INERT[name] and not decides else ""
 
 
 def describe_change(before: SamplingParams, after: SamplingParams) -> str:

@@ -7,7 +7,7 @@ import argparse
 from core.history.run_lines import event_line
 from core.messages.protocol import Generate, RunStarted, SequenceDone, TokenGenerated
 from core.messages.records import FinishReason, describe_precision
-from core.messages.sampling_params import RANGES, SamplingParams, describe_way
+from core.messages.sampling_params import SETTINGS, SamplingParams, describe_way
 from core.text.visible import visible
 from tui.commands.options import add_reader, add_sampling, add_text, chat_mode, read_text, sampling_params
 from tui.commands.parser import Parser
@@ -17,7 +17,7 @@ from tui.commands.running import converse, print_json, say, target_of
 def add_arguments(parser: Parser) -> None:
     """Add the prompt, every sampling setting, and what reads it."""
     add_text(parser, "prompt")
-    add_sampling(parser, tuple(RANGES))
+    add_sampling(parser, tuple(SETTINGS))
     add_reader(parser)
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from core.messages.protocol import Candidates, Next
 from core.messages.records import Candidate
-from core.messages.sampling_params import RANGES
+from core.messages.sampling_params import SETTINGS
 from core.text.visible import visible
 from tui.commands.options import add_reader, add_sampling, add_text, chat_mode, count, read_text, sampling_params
 from tui.commands.parser import Parser
@@ -18,7 +18,7 @@ def add_arguments(parser: Parser) -> None:
     """Add the prompt, how many, the settings that shape a distribution, and what reads it."""
     add_text(parser, "prompt")
     parser.add_argument("--top", type=count, default=10, metavar="N", help="how many; 0 is the whole vocabulary (10)")
-    add_sampling(parser, tuple(name for name in RANGES if not name.startswith(("max_", "num_", "cand"))))
+    add_sampling(parser, tuple(name for name in SETTINGS if SETTINGS[name].label))
     add_reader(parser)
 
 

@@ -13,26 +13,11 @@ from pathlib import Path
 
 from core.errors import EngineError, InputError, SettingError
 from core.messages.records import ChatMode
-from core.messages.sampling_params import INTEGERS, RANGES, SamplingParams, check_setting
+from core.messages.sampling_params import SETTINGS, SamplingParams, check_setting
 from core.models.registry import DEFAULT_GENERATOR
 from core.precision import Precision
 from core.text.visible import check_encodable, check_not_empty
 from tui.commands.parser import Parser
-
-_SAMPLING_HELP = {
-    "max_new_tokens": "tokens to add at most",
-    "max_length": "prompt and new tokens together, instead of --max-new-tokens",
-    "temperature": "divides the logits; 0 is greedy",
-    "top_k": "keep the k most likely tokens; 0 is off",
-    "top_p": "keep the likeliest tokens up to this mass; 1 is off",
-    "min_p": "keep tokens this likely relative to the best; 0 is off",
-    "typical_p": "keep the most typical tokens up to this mass; 1 is off",
-    "repetition_penalty": "above 1 makes seen tokens less likely; 1 is off",
-    "no_repeat_ngram_size": "no n-gram of this size twice; 0 is off",
-    "num_beams": "search with this many beams instead of drawing; 1 is off",
-    "num_return_sequences": "continuations written side by side",
-    "candidates": "most likely tokens listed in each record",
-}
 
 
 def add_text(command: Parser, what: str) -> None:
@@ -65,8 +50,8 @@ def add_sampling(command: Parser, names: Sequence[str]) -> None:
             f"--{name.replace('_', '-')}",
             type=setting(name),
             default=default,
-            metavar="N" if name in INTEGERS else "X",
-            help=f"{_SAMPLING_HELP[name]} ({default:g})",
+            metavar="N" if SETTINGS[name].whole else "X",
+            help=f"{SETTINGS[name].help} ({default:g})",
         )
     way = command.add_mutually_exclusive_group()
     way.add_argument("--do-sample", dest="do_sample", action="store_true", default=True, help="draw tokens (default)")
@@ -102,10 +87,9 @@ def setting(name: str) -> Callable[[str], float]:
         except ValueError:
             raise argparse.ArgumentTypeError(f"{name} must be a number, got {text!r}") from None
         try:
-            check_setting(name, value)
+            return check_setting(name, value)
         except SettingError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
-        return int(value) if name in INTEGERS else value
 
     return parse
 
@@ -138,7 +122,7 @@ def share(text: str) -> float:
 
 def sampling_params(options: argparse.Namespace) -> SamplingParams:
     """The sampling settings of a parsed command line."""
-    values = {name: getattr(options, name) for name in RANGES if hasattr(options, name)}
+    values = {name: getattr(options, name) for name in SETTINGS if hasattr(options, name)}
     seed = getattr(options, "seed", None)
     return SamplingParams(
         **values,

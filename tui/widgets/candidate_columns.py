@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.messages.records import Candidate
+from core.messages.sampling_params import SETTINGS
 from core.text.visible import token_label
 from tui.widgets.bars import change_bar, fit, percent
 
@@ -13,7 +14,6 @@ FULL_CELLS, NARROW_CELLS = 74, 56
 second."""
 
 MOST_BAR_CELLS, LEAST_BAR_CELLS = 10, 4
-_SHORT_RULES = {"no_repeat_ngram_size": "n-gram", "typical_p": "typical", "num_beams": "beams"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,8 @@ class Columns:
             mark: a sign of one cell in front of it.
             before: its final probability under the settings before.
         """
-        fate = "kept" if candidate.kept else f"✗{_SHORT_RULES.get(candidate.cut_by, candidate.cut_by)}"
+        setting = SETTINGS.get(candidate.cut_by)
+        fate = "kept" if candidate.kept else f"✗{(setting and setting.cuts) or candidate.cut_by}"
         text = fit(token_label(candidate.text), self.token)
         shares = f"{percent(candidate.prob)} {percent(candidate.final_prob)}"
         bar = f"{change_bar(before, candidate.final_prob, self.bar)} " if self.bar else ""

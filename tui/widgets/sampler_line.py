@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-from core.messages.sampling_params import RANGES, SamplingParams, inert_reason
+from core.messages.sampling_params import SAMPLERS, SETTINGS, SamplingParams, Way, inert_reason
 
-KNOBS = {
-    "temperature": "temperature",
-    "top_k": "top_k",
-    "top_p": "top_p",
-    "min_p": "min_p",
-    "typical_p": "typical_p",
-    "repetition_penalty": "penalty",
-    "no_repeat_ngram_size": "no_repeat",
-}
+KNOBS = {name: setting.label for name, setting in SETTINGS.items() if setting.label}
 """The settings that shape the table, and what they are called over it."""
 
 
@@ -26,20 +18,13 @@ def sampler_order(params: SamplingParams, knob: str = "") -> tuple[str, str, str
     Returns:
         What comes before the mark, what is marked, and what comes after it.
     """
-    drawing = not inert_reason("top_p", params)
-    active = (
-        ("repetition_penalty", params.repetition_penalty != 1),
-        ("no_repeat_ngram_size", bool(params.no_repeat_ngram_size)),
-        ("temperature", drawing and params.temperature != 1),
-        ("top_k", drawing and bool(params.top_k)),
-        ("top_p", drawing and params.top_p < 1),
-        ("min_p", drawing and bool(params.min_p)),
-        ("typical_p", drawing and params.typical_p < 1),
-    )
-    names = [f"{KNOBS[name]} {getattr(params, name):g}" for name, is_on in active if is_on]
-    if params.num_beams > 1:
+    way = params.way
+    acting = [name for name in SAMPLERS if way not in SETTINGS[name].inert]
+    values = {name: getattr(params, name) for name in acting}
+    names = [f"{KNOBS[name]} {value:g}" for name, value in values.items() if value != SETTINGS[name].idle]
+    if way is Way.BEAMS:
         names.append(f"{params.num_beams} beams: the likeliest texts; temperature and cuts do nothing")
-    elif params.greedy:
+    elif way is Way.GREEDY:
         names.append("greedy: the likeliest token, always; temperature and cuts do nothing")
     names = names or ["nothing is cut: the model's own distribution"]
     at = names.index(knob) if knob in names else -1
@@ -51,5 +36,5 @@ def sampler_order(params: SamplingParams, knob: str = "") -> tuple[str, str, str
 def knob_text(name: str, params: SamplingParams) -> str:
     """A setting's name and value, and why it does nothing where it does nothing."""
     value, reason = getattr(params, name), inert_reason(name, params)
-    is_off = name != "temperature" and value == RANGES[name].off
+    is_off = value == SETTINGS[name].off == SETTINGS[name].idle
     return f"{KNOBS[name]} {value:g}" + (f", {reason}" if reason else " off" if is_off else "")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from core.errors import InputError, SettingError
 from core.history.as_command import as_command
-from core.messages.sampling_params import INTEGERS, RANGES, SamplingParams
+from core.messages.sampling_params import SETTINGS, SamplingParams
 from tui.cli import build_parser
 from tui.commands.options import read_text, sampling_params
 
@@ -67,8 +67,8 @@ def parsed(words: list[str], read: bytes = b"") -> tuple[str, SamplingParams, Na
 
 def numbers(name: str) -> st.SearchStrategy[float]:
     """Values of a setting."""
-    span = RANGES[name]
-    if name in INTEGERS:
+    span = SETTINGS[name]
+    if SETTINGS[name].whole:
         return st.integers(int(span.low), int(min(span.high, 10**6)))
     return st.floats(span.low, min(span.high, 1e6), exclude_min=span.low_open, allow_nan=False)
 
@@ -76,7 +76,7 @@ def numbers(name: str) -> st.SearchStrategy[float]:
 @st.composite
 def settings(draw: st.DrawFn) -> SamplingParams:
     """Any settings that hold together."""
-    names = draw(st.sets(st.sampled_from(sorted(RANGES))))
+    names = draw(st.sets(st.sampled_from(sorted(SETTINGS))))
     values = {name: draw(numbers(name)) for name in names}
     stops = st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1), max_size=2)
     try:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from core.errors import KINDS, EngineError, SettingError
 from core.messages.records import Similarity
-from core.messages.sampling_params import INTEGERS, PRESETS, RANGES, SamplingParams, check_setting
+from core.messages.sampling_params import PRESETS, SETTINGS, SamplingParams, check_setting
 
 INFINITY, NAN = float("inf"), float("nan")
 
@@ -44,15 +44,15 @@ def test_a_value_outside_gives_its_range_and_itself(name: str, value: float, mes
         assert caught.value.hint
 
 
-@pytest.mark.parametrize("name", sorted(INTEGERS))
+@pytest.mark.parametrize("name", [name for name in SETTINGS if SETTINGS[name].whole])
 def test_a_whole_number_setting_refuses_a_fraction(name: str) -> None:
     with pytest.raises(SettingError, match=rf"{name} must be a whole number, got 2\.5"):
         check_setting(name, 2.5)
 
 
-@pytest.mark.parametrize("name", RANGES)
+@pytest.mark.parametrize("name", SETTINGS)
 def test_the_off_value_and_both_ends_are_inside_the_range(name: str) -> None:
-    span = RANGES[name]
+    span = SETTINGS[name]
     if span.off is not None:
         check_setting(name, span.off)
     if not span.low_open:
@@ -61,11 +61,11 @@ def test_the_off_value_and_both_ends_are_inside_the_range(name: str) -> None:
         check_setting(name, span.high)
 
 
-@given(name=st.sampled_from(sorted(RANGES)), value=st.floats() | st.integers(-(10**6), 10**6))
+@given(name=st.sampled_from(sorted(SETTINGS)), value=st.floats() | st.integers(-(10**6), 10**6))
 def test_any_number_is_either_inside_or_refused_by_name(name: str, value: float) -> None:
-    span = RANGES[name]
+    span = SETTINGS[name]
     inside = isfinite(value) and span.low <= value <= span.high and not (span.low_open and value == span.low)
-    inside = inside and (name not in INTEGERS or value == round(value))
+    inside = inside and (not SETTINGS[name].whole or value == round(value))
     with nullcontext() if inside else pytest.raises(SettingError, match=f"^{name} must be "):
         check_setting(name, value)
 

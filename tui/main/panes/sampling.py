@@ -15,37 +15,17 @@ from textual.reactive import reactive
 from textual.widgets import Button, Checkbox, Input, Label, Static
 
 from core.errors import SettingError
-from core.messages.sampling_params import INTEGERS, PRESETS, RANGES, SamplingParams, check_setting, inert_reason
+from core.messages.sampling_params import PRESETS, SAMPLERS, SETTINGS, SamplingParams, check_setting, inert_reason
 from core.text.visible import visible
 from tui.widgets.check import Check
 from tui.widgets.fields import Field
 
-_STEPS = {
-    "temperature": 0.1,
-    "top_k": 5,
-    "top_p": 0.05,
-    "min_p": 0.01,
-    "typical_p": 0.05,
-    "repetition_penalty": 0.1,
-    "no_repeat_ngram_size": 1,
-    "max_new_tokens": 10,
-    "num_return_sequences": 1,
-    "num_beams": 1,
-}
-_HINTS = {
-    "temperature": "0 is greedy",
-    "top_k": "0 off",
-    "top_p": "1 off",
-    "min_p": "0 off",
-    "typical_p": "1 off",
-    "repetition_penalty": "1 off",
-    "no_repeat_ngram_size": "0 off",
-    "max_new_tokens": "1 or more",
-    "num_return_sequences": "side by side",
-    "num_beams": "1 off",
-    "seed": "empty: new",
-}
+_NUMBERS = sorted((name for name in SETTINGS if SETTINGS[name].step), key=lambda name: not SETTINGS[name].label)
+_HINTS = {**{name: SETTINGS[name].hint or f"{SETTINGS[name].off:g} off" for name in _NUMBERS}, "seed": "empty: new"}
+"""The numbers with a field, those that shape the distribution first, and what stands beside each."""
 
+_PRESET = ("do_sample", *(name for name in SAMPLERS if name != "no_repeat_ngram_size"))
+"""What must be as in a preset for it to be in force."""
 
 NARROW_CELLS, NARROW_HINT_CELLS = 44, 5
 """A pane of fewer cells than the first has no room for hints of more than the second."""
@@ -65,14 +45,19 @@ class SettingInput(Field):
     def action_step(self, direction: int) -> None:
         """Change the number by one step, staying in its range."""
         name = self.name or ""
-        span = RANGES[name]
+        setting = SETTINGS[name]
         try:
-            value = round(float(self.value) + direction * _STEPS[name], 6)
+            value = round(float(self.value) + direction * setting.step, 6)
         except ValueError:
             return
-        if span.low_open and value <= span.low:
+        if setting.low_open and value <= setting.low:
             return
-        self.value = _written(min(max(value, span.low), span.high))
+        self.value = _written(min(max(value, setting.low), setting.high))
+
+
+def _described_samplers() -> str:
+    notes = {name: SETTINGS[name].note for name in SAMPLERS}
+    return ", ".join(f"{name} ({note})" if note else name for name, note in notes.items())
 
 
 class SamplingPane(VerticalScroll, can_focus=False):
@@ -82,12 +67,11 @@ class SamplingPane(VerticalScroll, can_focus=False):
         Binding("ctrl+o", "next_preset", "Next preset", tooltip="greedy, balanced, creative", show=False),
     ]
 
-    HELP = """\
+    HELP = f"""\
 # Sampling
 
 The model gives every token of its vocabulary a probability; sampling decides which of them may be drawn. They act in \
-this order: repetition_penalty, no_repeat_ngram_size, temperature (low is bold, high is wild), top_k (the k \
-likeliest), top_p (the smallest set with that mass), min_p (at least that fraction of the best), typical_p. What does \
+this order: {_described_samplers()}. What does \
 nothing beside the others is struck through, and says why: greedy and beam search draw nothing.
 
 Type a number or press up and down; a value out of range is refused at the field and the last good one stays. The \
@@ -117,13 +101,13 @@ same seed with the same settings writes the same text; an empty seed takes a new
             yield Check("sample", self.params.do_sample, id="setting-do_sample", compact=True)
         yield Static("", id="sampling-error")
         with Grid(id="settings"):
-            for name in _STEPS:
+            for name, hint in _HINTS.items():
                 yield Label(name, id=f"label-{name}")
-                yield SettingInput(name, _written(getattr(self.params, name)))
-                yield Label(_HINTS[name], id=f"hint-{name}", classes=_hint_classes(_HINTS[name]))
-            yield Label("seed", id="label-seed")
-            yield Field(placeholder="new", id="setting-seed", compact=True)
-            yield Label(_HINTS["seed"], id="hint-seed", classes=_hint_classes(_HINTS["seed"]))
+                if name == "seed":
+                    yield Field(placeholder="new", id="setting-seed", compact=True)
+                else:
+                    yield SettingInput(name, _written(getattr(self.params, name)))
+                yield Label(hint, id=f"hint-{name}", classes=_hint_classes(hint))
             yield Label("stop_strings")
             yield Field(placeholder="none", id="setting-stop_strings", compact=True)
             yield Label("a | b", classes="hint")
@@ -209,9 +193,8 @@ same seed with the same settings writes the same text; an empty seed takes a new
         self.params = self.params.changed(**values)
 
     def _active_preset(self) -> str | None:
-        samplers = ("do_sample", "temperature", "top_k", "top_p", "min_p", "typical_p", "repetition_penalty")
         for name, preset in PRESETS.items():
-            if all(getattr(preset, field) == getattr(self.params, field) for field in samplers):
+            if all(getattr(preset, field) == getattr(self.params, field) for field in _PRESET):
                 return name
         return None
 
@@ -227,8 +210,7 @@ same seed with the same settings writes the same text; an empty seed takes a new
         """The newest error, or why settings are struck through."""
         latest = next(reversed(self._errors.values()), "")
         content = Content.styled(visible(latest), "$text-error")
-        if not latest and (reason := inert_reason("top_p", self.params)):
-            way = reason.partition(":")[0]
+        if not latest and (way := self.params.way):
             content = Content.styled(f"{way}: nothing is drawn, so what is struck through has no effect", "$text-muted")
         if content != self._told:
             self._told = content
@@ -244,13 +226,12 @@ def _written(value: float) -> str:
     return f"{value:.12g}"
 
 
-def _parse_number(name: str, text: str) -> float | int:
+def _parse_number(name: str, text: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise SettingError(f"{name} must be a number in {RANGES[name]}, got {text!r}") from None
-    check_setting(name, value)
-    return int(value) if name in INTEGERS else value
+        raise SettingError(f"{name} must be a number in {SETTINGS[name].span}, got {text!r}") from None
+    return check_setting(name, value)
 
 
 def _parse_seed(text: str) -> int | None:
