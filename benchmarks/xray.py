@@ -23,7 +23,7 @@ from benchmarks.terminal import Terminal
 from core.history.conversation_file import ConversationFile, Place, run_line, saved_line
 from core.locations import conversations_folder
 from core.messages.protocol import Event, RunStarted, SequenceDone, TokenGenerated
-from core.messages.records import Candidate, CutRule, FinishReason, ModelInfo, RunStats, StepRecord
+from core.messages.records import Candidate, FinishReason, ModelInfo, RunStats, StepRecord
 from core.messages.sampling_params import SamplingParams
 
 TURNS, TURN_TOKENS = 500, 50
@@ -173,7 +173,7 @@ def _record(index: int, draw: random.Random, last: str) -> StepRecord:
     """A token with numbers of its own."""
     text, prob = last or draw.choice((" there", " was", " a", " little", " girl", ".")), draw.uniform(0.001, 1)
     listed = tuple(
-        Candidate(rank, rank + 100, f" word{rank}", 9.0 / rank, 0.3 / rank, 0.4 / rank, 0.5, True, CutRule.NOT_CUT)
+        Candidate(rank, rank + 100, f" word{rank}", 9.0 / rank, 0.3 / rank, 0.4 / rank, 0.5, True, "")
         for rank in range(1, 11)
     )
     numbers = (9.0, -1.0, prob, 1 + index % 9, draw.uniform(0, 9), prob, 42, 0.9, 0.01 * index)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from core.history.conversation_file import ConversationFile, Place, run_line, saved_line, title_of
 from core.messages.protocol import Event, RunStarted, SequenceDone, TokenGenerated
-from core.messages.records import Candidate, CutRule, FinishReason, ModelInfo, RunStats, StepRecord
+from core.messages.records import Candidate, FinishReason, ModelInfo, RunStats, StepRecord
 from core.messages.sampling_params import SamplingParams
 
 INFO = ModelInfo("starter/gpt2", "starter", "/models/gpt2", "GPT2LMHeadModel", 10, 512, 50257, "cpu", "float32", 0.1)
@@ -23,9 +23,7 @@ def started(prompt: str, params: SamplingParams | None = None) -> RunStarted:
 def token(text: str, index: int = 0, sequence: int = 0, candidates: int = 10) -> TokenGenerated:
     """One token with its candidates."""
     listed = tuple(
-        Candidate(
-            rank, rank + 100, f" c{rank}", 1.23456789 / rank, 0.123456789, 0.23456789, 0.3456789, True, CutRule.TOP_K
-        )
+        Candidate(rank, rank + 100, f" c{rank}", 1.23456789 / rank, 0.123456789, 0.23456789, 0.3456789, True, "top_k")
         for rank in range(1, candidates + 1)
     )
     record = StepRecord(

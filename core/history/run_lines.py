@@ -16,7 +16,6 @@ from core.messages.protocol import BeamsAdvanced, Event, Retuned, RunStarted, Se
 from core.messages.records import (
     Beam,
     Candidate,
-    CutRule,
     FinishReason,
     ModelInfo,
     PrecisionError,
@@ -24,7 +23,7 @@ from core.messages.records import (
     RunStats,
     StepRecord,
 )
-from core.messages.sampling_params import SamplingParams
+from core.messages.sampling_params import CUT_RULES, SamplingParams
 
 
 @dataclass(slots=True)
@@ -135,7 +134,9 @@ def candidate_of(value: dict[str, Any]) -> Candidate:
     Raises:
         KeyError, TypeError, ValueError: something is missing or not what it should be.
     """
-    return Candidate(**{**_known(Candidate, value), "cut_by": CutRule(value["cut_by"])})
+    if value["cut_by"] not in CUT_RULES:
+        raise ValueError(f"cut_by: {value['cut_by']!r}")
+    return Candidate(**_known(Candidate, value))
 
 
 def read_lines(lines: Iterable[str], source: str) -> Iterator[tuple[int, dict[str, Any]]]:

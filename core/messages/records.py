@@ -24,19 +24,6 @@ class FinishReason(StrEnum):
     """The user stopped it."""
 
 
-class CutRule(StrEnum):
-    """The sampler that removed a candidate."""
-
-    NOT_CUT = ""
-    GREEDY = "greedy"
-    NO_REPEAT_NGRAM = "no_repeat_ngram_size"
-    TOP_K = "top_k"
-    TOP_P = "top_p"
-    MIN_P = "min_p"
-    TYPICAL_P = "typical_p"
-    BEAM_SEARCH = "num_beams"
-
-
 @dataclass(frozen=True, slots=True)
 class TokenPiece:
     """One token of a text."""
@@ -79,8 +66,8 @@ class Candidate:
     cumulative: float
     """Sum of `prob` over this rank and all better ones."""
     kept: bool
-    cut_by: CutRule
-    """The sampler that removed it; empty when kept."""
+    cut_by: str
+    """The setting that removed it, or `greedy`; empty when kept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,6 +195,9 @@ SAMPLERS = tuple(
 )
 """The settings that shape the distribution, in the order in which they act: first those that look at the text."""
 
+CUT_RULES = ("", Way.GREEDY.value, *SAMPLERS, "num_beams")
+"""What may become of a token, as `Candidate.cut_by` says it: "" is kept, the others cut it."""
+
 
 def check_setting(name: str, value: float) -> float:
     """Refuse a setting outside its range.

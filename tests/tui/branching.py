@@ -16,7 +16,7 @@ from core.messages.protocol import (
     TokenGenerated,
     Work,
 )
-from core.messages.records import Candidate, CandidateTable, CutRule, FinishReason, StepRecord
+from core.messages.records import Candidate, CandidateTable, FinishReason, StepRecord
 from core.messages.sampling_params import SamplingParams
 from tests.tui.fake_engine import INFO, stats, step
 from tui.transcript.kept_run import KeptRun
@@ -29,7 +29,7 @@ OTHER = (" an", " old", " king", " was", " [/", " here", ".")
 
 def candidate(text: str, id_: int, prob: float = 0.25) -> Candidate:
     """An entry of the vocabulary."""
-    return Candidate(1, id_, text, 1.0, prob, prob, prob, True, CutRule.NOT_CUT)
+    return Candidate(1, id_, text, 1.0, prob, prob, prob, True, "")
 
 
 def id_of(text: str) -> int:

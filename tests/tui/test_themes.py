@@ -22,7 +22,7 @@ from core.messages.protocol import (
     TokenGenerated,
     Work,
 )
-from core.messages.records import Candidate, CandidateTable, CutRule, FinishReason, StepRecord, TokenScore
+from core.messages.records import Candidate, CandidateTable, FinishReason, StepRecord, TokenScore
 from tests.tui.fake_engine import INFO, FakeEngine, stats, step
 from tests.tui.pictures import SMALL, WIDE, SnapCompare
 from tests.tui.test_snapshots import app, until
@@ -70,7 +70,7 @@ def record(index: int) -> StepRecord:
 def candidate(place: int, heat: float) -> Candidate:
     """A row of a table that falls off by powers of two."""
     kept, prob = place < 6, 0.5 ** (place + 1)
-    fate = CutRule.NOT_CUT if kept else (CutRule.TOP_K, CutRule.TOP_P, CutRule.MIN_P)[place % 3]
+    fate = "" if kept else ("top_k", "top_p", "min_p")[place % 3]
     final = prob * heat if kept else 0.0
     text = WORDS[place % len(WORDS)]
     return Candidate(place + 1, 100 + place, text, 9.0 - place, prob, final, 1 - prob, kept, fate)

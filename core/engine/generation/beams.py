@@ -96,7 +96,7 @@ class BeamSearch:
         vocabulary = logits.shape[-1]
         scores = logits.float().log_softmax(-1)
         rows = zip(scores, self._running, strict=True)
-        scores = torch.stack([penalize(row, self._prompt_ids + one.ids, self._params) for row, one in rows])
+        scores = torch.stack([penalize(row, self._prompt_ids + one.ids, self._params)[0] for row, one in rows])
         scores = scores + torch.tensor([[one.score] for one in self._running], device=scores.device)
         count = min(max(2, 1 + len(eos)) * beams, scores.numel())
         best, places = scores.flatten().topk(count)

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from core.engine.generation.decoding import PrefixCache, read_prompt
-from core.engine.generation.sampling import CUT_RULES, penalize, warp
-from core.engine.generation.token_choice import Partition, entropy_bits
+from core.engine.generation.sampling import sample
+from core.engine.generation.token_choice import Partition, entropy_bits, spell
 from core.engine.networks.loading import LoadedCausal
 from core.errors import InputError
-from core.messages.records import Candidate, CandidateTable, CutRule, TokenScore
+from core.messages.records import CandidateTable, TokenScore
 from core.messages.sampling_params import SamplingParams
 from core.text.tokenization import TextTokenizer
 
@@ -66,25 +66,10 @@ class Context:
         return max(0.0, float(entropy_bits(self.logits.unsqueeze(0), self.partition)))
 
     def sampled(self, params: SamplingParams) -> tuple[Tensor, Tensor]:
-        """(V,) final probabilities and cut codes of every entry.
-
-        What greedy or top_k surely cuts never meets the other samplers: sorting is what they cost.
-        """
-        params = params.acting
-        penalized = penalize(self.logits, self.ids, params)
-        if penalized is self.logits:
-            order, values = self.order, self.logits[self.order]
-        else:
-            values, order = penalized.sort(descending=True, stable=True)
-        left, rule = len(values), CutRule.NOT_CUT
-        if params.greedy:
-            left, rule = 1, CutRule.GREEDY
-        elif params.top_k:
-            left, rule = int((values >= values[min(params.top_k, len(values)) - 1]).sum()), CutRule.TOP_K
-        final, cut = torch.zeros_like(values), torch.full_like(values, CUT_RULES.index(rule), dtype=torch.int8)
-        final[:left], cut[:left] = warp(values[:left], params)
-        cut[torch.isneginf(values)] = CUT_RULES.index(CutRule.NO_REPEAT_NGRAM)
-        return torch.zeros_like(final).scatter(0, order, final), torch.zeros_like(cut).scatter(0, order, cut)
+        """(V,) final probabilities and cut codes of every entry."""
+        sampled = sample(self.logits.unsqueeze(0), [self.ids], params.acting, self.order.unsqueeze(0))
+        final, cut = sampled.everywhere(len(self.logits))
+        return final[0], cut[0]
 
     def table(
         self, params: SamplingParams, tokenizer: TextTokenizer, places: Tensor, offset: int, limit: int
@@ -104,21 +89,8 @@ class Context:
         ids = self.order[window]
         logits = self.logits[ids]
         probabilities = self.logprob(logits).exp()
-        columns = (window, ids, logits, probabilities, final[ids], self.cumulative[window], cut[ids])
-        rows = tuple(
-            Candidate(
-                place + 1,
-                id_,
-                tokenizer.token_text(id_),
-                logit,
-                prob,
-                final_prob,
-                min(total, 1.0),
-                code == 0,
-                CUT_RULES[code],
-            )
-            for place, id_, logit, prob, final_prob, total, code in zip(*(c.tolist() for c in columns), strict=True)
-        )
+        columns = (window + 1, ids, logits, probabilities, final[ids], self.cumulative[window], cut[ids])
+        rows = spell([column.unsqueeze(0) for column in columns], tokenizer)[0]
         kept_mass = float((self.logprob(self.logits).exp() * kept).sum())
         return CandidateTable(rows, offset, len(places), int(kept.sum()), kept_mass, self.entropy, len(self.ids))
 

@@ -8,18 +8,21 @@ so the result is the same. The order, the ties and the minimum of one kept entry
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from core.messages.records import CutRule
-from core.messages.sampling_params import SamplingParams
+from core.messages.sampling_params import CUT_RULES, SETTINGS, SamplingParams
 
-CUT_RULES = tuple(CutRule)
-"""A cut code is an index into this tuple; 0 is `CutRule.NOT_CUT`."""
+HEAD_SIZE = 64
+"""How many of the largest logits the common path looks at."""
 
-_CUT_CODE = {rule: code for code, rule in enumerate(CUT_RULES)}
+CUT_CODES = {rule: code for code, rule in enumerate(CUT_RULES)}
+"""What stands for a rule in a tensor; 0 is kept."""
+
 _SPLITMIX_STEP = 0x9E3779B97F4A7C15 - 2**64
 _SPLITMIX_FACTORS = (0xBF58476D1CE4E5B9 - 2**64, 0x94D049BB133111EB - 2**64)
 """As signed 64-bit numbers."""
@@ -102,49 +105,140 @@ def keep_typical(logits: Tensor, mass: float) -> Tensor:
     return logits.masked_fill(removed.scatter(-1, order, removed), float("-inf"))
 
 
-def penalize(logits: Tensor, seen_ids: Sequence[int], params: SamplingParams) -> Tensor:
-    """The samplers that look at the text so far, in transformers' order; (V,) to (V,)."""
-    if params.repetition_penalty != 1:
-        logits = penalize_repetition(logits, seen_ids, params.repetition_penalty)
-    if params.no_repeat_ngram_size:
-        logits = ban_repeated_ngrams(logits, seen_ids, params.no_repeat_ngram_size)
-    return logits
+PENALTIES: dict[str, Callable[[Tensor, Sequence[int], Any], Tensor]] = {
+    "repetition_penalty": penalize_repetition,
+    "no_repeat_ngram_size": ban_repeated_ngrams,
+}
+"""The samplers that look at the text so far, (V,) to (V,), by their settings and in transformers' order."""
+
+WARPERS: dict[str, Callable[[Tensor, Any], Tensor]] = {
+    "temperature": scale_temperature,
+    "top_k": keep_top_k,
+    "top_p": keep_top_p,
+    "min_p": keep_min_p,
+    "typical_p": keep_typical,
+}
+"""The samplers that look at the distribution alone, (..., N) to (..., N), likewise."""
 
 
-def warp(logits: Tensor, params: SamplingParams) -> tuple[Tensor, Tensor]:
+def penalize(logits: Tensor, seen_ids: Sequence[int], params: SamplingParams) -> tuple[Tensor, Tensor]:
+    """(V,) logits after the penalties that are on, and (V,) int8 cut codes."""
+    return _run(PENALTIES, logits, _ruled_out(logits), params, seen_ids)
+
+
+def warp(logits: Tensor, params: SamplingParams, cut: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """The samplers that look at the distribution alone, in transformers' order, and who cut what.
 
     Args:
         logits: (..., N) float32, after `penalize`.
         params: the settings.
+        cut: (..., N) int8 cut codes so far; None where no penalty was on.
 
     Returns:
-        (..., N) final probabilities, renormalised, and (..., N) int8 cut codes (see `CUT_RULES`).
+        (..., N) final probabilities, renormalised, and (..., N) int8 cut codes (see `CUT_CODES`).
     """
-    cut = torch.isneginf(logits).to(torch.int8) * _CUT_CODE[CutRule.NO_REPEAT_NGRAM]
-    for rule, warper in _active_warpers(params):
-        warped = warper(logits)
-        if rule is not CutRule.NOT_CUT:
-            cut = cut.masked_fill(torch.isneginf(warped) & (cut == 0), _CUT_CODE[rule])
-        logits = warped
+    cut = _ruled_out(logits) if cut is None else cut
+    if params.greedy:
+        logits = _keep_best(logits)
+        cut = _noted(cut, logits, "greedy")
+    else:
+        logits, cut = _run(WARPERS, logits, cut, params)
     return logits.softmax(-1), cut
 
 
-def _active_warpers(params: SamplingParams) -> list[tuple[CutRule, Callable[[Tensor], Tensor]]]:
-    if params.greedy:
-        return [(CutRule.GREEDY, _keep_best)]
-    warpers: list[tuple[CutRule, Callable[[Tensor], Tensor]]] = []
-    if params.temperature != 1:
-        warpers.append((CutRule.NOT_CUT, lambda logits: scale_temperature(logits, params.temperature)))
-    if params.top_k:
-        warpers.append((CutRule.TOP_K, lambda logits: keep_top_k(logits, params.top_k)))
-    if params.top_p < 1:
-        warpers.append((CutRule.TOP_P, lambda logits: keep_top_p(logits, params.top_p)))
-    if params.min_p:
-        warpers.append((CutRule.MIN_P, lambda logits: keep_min_p(logits, params.min_p)))
-    if params.typical_p < 1:
-        warpers.append((CutRule.TYPICAL_P, lambda logits: keep_typical(logits, params.typical_p)))
-    return warpers
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """What the samplers leave of B distributions. Entries that they surely cut need not be among `ids`."""
+
+    ids: Tensor
+    """(B, N) entries."""
+    final: Tensor
+    """(B, N) their final probabilities, renormalised."""
+    cut: Tensor
+    """(B, N) int8 their cut codes."""
+    penalized: Tensor | None = None
+    """(B, V) int8 cut codes of the penalties; None where none is on."""
+    others: int = 0
+    """The cut code of every entry that is neither among `ids` nor cut by a penalty."""
+    leads: bool = False
+    """Whether the first of `ids` are the model's most likely, as many as a record lists."""
+
+    def everywhere(self, vocabulary: int) -> tuple[Tensor, Tensor]:
+        """(B, V) final probabilities and cut codes, in the vocabulary's order."""
+        final = self.final.new_zeros(len(self.ids), vocabulary)
+        if self.penalized is None:
+            cut = self.cut.new_full(final.shape, self.others)
+        else:
+            cut = self.penalized.masked_fill(self.penalized == 0, self.others)
+        return final.scatter(-1, self.ids, self.final), cut.scatter(-1, self.ids, self.cut)
+
+
+def sample(
+    raw: Tensor, seen_ids: Sequence[Sequence[int]], params: SamplingParams, order: Tensor | None = None
+) -> Sampled:
+    """What the samplers make of distributions, best entries first; what greedy or top_k surely cuts meets no other.
+
+    Args:
+        raw: (B, V) float32 logits.
+        seen_ids: B lists of prompt and generated ids.
+        params: the settings.
+        order: (B, V) ids by falling logit, ties in the vocabulary's order, where they are known.
+    """
+    logits, penalized = raw, None
+    if any(getattr(params, name) != SETTINGS[name].idle for name in PENALTIES):
+        rows = [penalize(row, seen, params) for row, seen in zip(raw, seen_ids, strict=True)]
+        logits, penalized = (torch.stack(columns) for columns in zip(*rows, strict=True))
+        order = None
+    ids, values = _largest(logits, params, order)
+    final, cut = warp(values, params, None if penalized is None else penalized.gather(-1, ids))
+    return Sampled(ids, final, cut, penalized, CUT_CODES["greedy" if params.greedy else "top_k"], penalized is None)
+
+
+def _largest(logits: Tensor, params: SamplingParams, order: Tensor | None) -> tuple[Tensor, Tensor]:
+    """(B, N) ids and logits, best first: as many as may be kept at least, the head without a sort."""
+    vocabulary = logits.shape[-1]
+    head = min(max(HEAD_SIZE, params.candidates), vocabulary)
+    most = 1 if params.greedy else min(params.top_k, vocabulary)
+    if order is None and 0 < most < head:
+        values, ids = logits.topk(head, dim=-1)
+        # A tie that runs past the head would leave kept entries outside it.
+        if bool((values[:, most - 1] > values[:, -1]).all()):
+            return _lowest_id_first(ids, values)
+    if order is None:
+        values, ids = logits.sort(dim=-1, descending=True, stable=True)
+    else:
+        values, ids = logits.gather(-1, order), order
+    left = int((values >= values[:, most - 1 : most]).sum(-1).max()) if most else vocabulary
+    return ids[:, :left], values[:, :left]
+
+
+def _lowest_id_first(ids: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    """The same entries, best first, with ties in the order of the vocabulary, which `topk` does not promise."""
+    ids, order = ids.sort(dim=-1)
+    values, order = values.gather(-1, order).sort(dim=-1, descending=True, stable=True)
+    return ids.gather(-1, order), values
+
+
+def _run(
+    samplers: Mapping[str, Callable[..., Tensor]], logits: Tensor, cut: Tensor, params: SamplingParams, *seen: object
+) -> tuple[Tensor, Tensor]:
+    """Logits after the samplers that are on, and who cut what."""
+    for name, sampler in samplers.items():
+        value = getattr(params, name)
+        if value != SETTINGS[name].idle:
+            logits = sampler(logits, *seen, value)
+            cut = _noted(cut, logits, name)
+    return logits, cut
+
+
+def _noted(cut: Tensor, left: Tensor, rule: str) -> Tensor:
+    """Cut codes that name a rule for what it cut."""
+    return cut.masked_fill(torch.isneginf(left) & (cut == 0), CUT_CODES[rule])
+
+
+def _ruled_out(logits: Tensor) -> Tensor:
+    """Cut codes of logits that no sampler has seen: what the model itself rules out counts as banned."""
+    return torch.isneginf(logits).to(torch.int8) * CUT_CODES["no_repeat_ngram_size"]
 
 
 def _keep_best(logits: Tensor) -> Tensor:

@@ -13,14 +13,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.engine.generation.sampling import CUT_RULES, draw, penalize, warp
+from core.engine.generation.sampling import CUT_CODES, HEAD_SIZE, Sampled, draw, penalize, sample, warp
 from core.errors import EngineError
-from core.messages.records import Candidate, CutRule, StepRecord
-from core.messages.sampling_params import SamplingParams
+from core.messages.records import Candidate, StepRecord
+from core.messages.sampling_params import CUT_RULES, SamplingParams
 from core.text.tokenization import TextTokenizer
-
-HEAD_SIZE = 64
-"""How many of the largest logits the common path looks at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,19 +105,9 @@ def choose(
     """
     raw = logits.float()  # (B, V)
     partition = Partition.of(raw)
-    penalized = _penalized(raw, seen_ids, params)
-    ids, values = _largest(penalized, params)  # (B, N) each, best first
-    final, cut = warp(values, params)
-    position = final.argmax(-1, keepdim=True) if params.greedy else draw(final, ids, generators)  # (B, 1)
-    kept = cut == 0
-    kept_mass = (partition.logprob(raw.gather(-1, ids)).exp() * kept).sum(-1, keepdim=True)
-    drawn = (final.gather(-1, position), kept.sum(-1, keepdim=True), kept_mass)
-    if penalized is raw and ids.shape[-1] < raw.shape[-1]:  # the head's best are the model's most likely
-        head = slice(params.candidates)
-        tables = _spell(ids[:, head], values[:, head], partition, final[:, head], cut[:, head], tokenizer)
-    else:
-        tables = _top_candidates(raw, partition, penalized, ids, final, cut, params, tokenizer)
-    return _describe(raw, partition, ids.gather(-1, position), drawn, tables)
+    sampled = sample(raw, seen_ids, params)
+    drawn = sampled.final.argmax(-1, keepdim=True) if params.greedy else draw(sampled.final, sampled.ids, generators)
+    return _describe(raw, partition, sampled, drawn, params, tokenizer)
 
 
 def describe(logits: Tensor, ids: Tensor, params: SamplingParams, tokenizer: TextTokenizer) -> list[Choice]:
@@ -134,13 +121,9 @@ def describe(logits: Tensor, ids: Tensor, params: SamplingParams, tokenizer: Tex
     """
     raw = logits.float()
     partition = Partition.of(raw)
-    certain = torch.ones_like(partition.peak)
-    chosen_prob = partition.logprob(raw.gather(-1, ids)).exp()
-    everything = torch.arange(raw.shape[-1], device=raw.device).expand_as(raw)
-    only = torch.zeros_like(raw).scatter(-1, ids, 1.0)
-    cut = torch.full_like(raw, CUT_RULES.index(CutRule.BEAM_SEARCH), dtype=torch.int8).scatter(-1, ids, 0)
-    tables = _top_candidates(raw, partition, raw, everything, only, cut, params, tokenizer)
-    return _describe(raw, partition, ids, (certain, certain, chosen_prob), tables)
+    certain, kept = torch.ones_like(partition.peak), torch.zeros_like(ids, dtype=torch.int8)
+    only = Sampled(ids, certain, kept, others=CUT_CODES["num_beams"])
+    return _describe(raw, partition, only, torch.zeros_like(ids), params, tokenizer)
 
 
 def rank_candidates(
@@ -157,56 +140,35 @@ def rank_candidates(
     """
     row = logits.float().unsqueeze(0)  # (1, V)
     partition = Partition.of(row)
-    penalized = _penalized(row, [seen_ids], params)
-    final, cut = warp(penalized, params)
+    penalized, cut = penalize(row[0], seen_ids, params)
     everything = torch.arange(row.shape[-1], device=row.device).unsqueeze(0)
-    wanted = params.changed(candidates=0)
-    return _top_candidates(row, partition, penalized, everything, final, cut, wanted, tokenizer, top)[0]
+    final, cut = warp(penalized.unsqueeze(0), params, cut.unsqueeze(0))
+    return _tables(row, partition, Sampled(everything, final, cut), min(top, row.shape[-1]), tokenizer)[0]
 
 
 def _describe(
     raw: Tensor,
     partition: Partition,
-    chosen: Tensor,
-    drawn: tuple[Tensor, Tensor, Tensor],
-    tables: list[tuple[Candidate, ...]],
+    sampled: Sampled,
+    drawn: Tensor,
+    params: SamplingParams,
+    tokenizer: TextTokenizer,
 ) -> list[Choice]:
-    """Choices from (B, 1) chosen ids and, for each, its final probability, the kept count and the kept mass."""
+    """What there is to say of the (B, 1) drawn places among what was sampled."""
+    kept = sampled.cut == 0
+    kept_mass = (partition.logprob(raw.gather(-1, sampled.ids)).exp() * kept).sum(-1, keepdim=True)
+    chosen = sampled.ids.gather(-1, drawn)
     logit = raw.gather(-1, chosen)
     rank = (raw > logit).sum(-1, keepdim=True) + 1
-    columns = (logit, partition.logprob(logit), rank, entropy_bits(raw, partition), *drawn)
+    final_prob, kept_count = sampled.final.gather(-1, drawn), kept.sum(-1, keepdim=True)
+    entropy = entropy_bits(raw, partition)
+    columns = (logit, partition.logprob(logit), rank, entropy, final_prob, kept_count, kept_mass)
     rows = torch.cat([column.double() for column in columns], dim=-1).tolist()
+    tables = _tables(raw, partition, sampled, min(params.candidates, raw.shape[-1]), tokenizer)
     return [
         Choice(token_id, row[0], row[1], int(row[2]), max(row[3], 0.0), row[4], int(row[5]), row[6], table)
         for token_id, row, table in zip(chosen.squeeze(-1).tolist(), rows, tables, strict=True)
     ]
-
-
-def _penalized(raw: Tensor, seen_ids: Sequence[Sequence[int]], params: SamplingParams) -> Tensor:
-    if params.repetition_penalty == 1 and not params.no_repeat_ngram_size:
-        return raw
-    return torch.stack([penalize(row, seen, params) for row, seen in zip(raw, seen_ids, strict=True)])
-
-
-def _largest(penalized: Tensor, params: SamplingParams) -> tuple[Tensor, Tensor]:
-    """(B, N) ids and logits, best first: the head where it decides everything, else the whole vocabulary."""
-    vocabulary = penalized.shape[-1]
-    head = min(max(HEAD_SIZE, params.candidates), vocabulary)
-    if params.greedy or 0 < params.top_k < head:
-        values, ids = penalized.topk(head, dim=-1)
-        last_kept = 0 if params.greedy else params.top_k - 1
-        # A tie that runs past the head would leave kept entries outside it.
-        if bool((values[:, last_kept] > values[:, -1]).all()):
-            return _lowest_id_first(ids, values)
-    values, ids = penalized.sort(dim=-1, descending=True, stable=True)
-    return ids, values
-
-
-def _lowest_id_first(ids: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-    """The same entries, best first, with ties in the order of the vocabulary, which `topk` does not promise."""
-    ids, order = ids.sort(dim=-1)
-    values, order = values.gather(-1, order).sort(dim=-1, descending=True, stable=True)
-    return ids.gather(-1, order), values
 
 
 def entropy_bits(raw: Tensor, partition: Partition) -> Tensor:
@@ -216,42 +178,31 @@ def entropy_bits(raw: Tensor, partition: Partition) -> Tensor:
     return bits
 
 
-def _top_candidates(
-    raw: Tensor,
-    partition: Partition,
-    penalized: Tensor,
-    ids: Tensor,
-    final: Tensor,
-    cut: Tensor,
-    params: SamplingParams,
-    tokenizer: TextTokenizer,
-    top: int = 0,
+def _tables(
+    raw: Tensor, partition: Partition, sampled: Sampled, count: int, tokenizer: TextTokenizer
 ) -> list[tuple[Candidate, ...]]:
-    """The model's most likely tokens of each row, looked up among the (B, N) entries the samplers saw."""
-    count = min(top or params.candidates, raw.shape[-1])
+    """The `count` most likely tokens of each row by the model's own logits, and what the samplers made of them."""
     if not count:
         return [()] * raw.shape[0]
-    # As many as the head has, so that ties stand in the same order whichever way was taken.
-    values, best = (column[:, :count] for column in raw.topk(min(max(HEAD_SIZE, count), raw.shape[-1]), dim=-1))
-    beyond = CUT_RULES.index(CutRule.GREEDY if params.greedy else CutRule.TOP_K)
-    final_of = torch.zeros_like(raw).scatter(-1, ids, final).gather(-1, best)
-    cut_of = torch.full_like(raw, beyond, dtype=torch.int8).scatter(-1, ids, cut).gather(-1, best)
-    banned = torch.isneginf(penalized.gather(-1, best))  # they left before the head was taken
-    cut_of = cut_of.masked_fill(banned, CUT_RULES.index(CutRule.NO_REPEAT_NGRAM))
-    return _spell(best, values, partition, final_of, cut_of, tokenizer)
-
-
-def _spell(
-    ids: Tensor, logits: Tensor, partition: Partition, final: Tensor, cut: Tensor, tokenizer: TextTokenizer
-) -> list[tuple[Candidate, ...]]:
-    """(B, K) entries, most likely first, as candidates."""
+    if sampled.leads:
+        ids, final, cut = sampled.ids[:, :count], sampled.final[:, :count], sampled.cut[:, :count]
+    else:  # as many as the head has, so that ties stand in the same order whichever way was taken
+        ids = raw.topk(min(max(HEAD_SIZE, count), raw.shape[-1]), dim=-1).indices[:, :count]
+        final, cut = (column.gather(-1, ids) for column in sampled.everywhere(raw.shape[-1]))
+    logits = raw.gather(-1, ids)
     probs = partition.logprob(logits).exp()
-    columns = (ids, logits, probs, final, probs.double().cumsum(-1), cut)
-    tables = []
-    for rows in zip(*(column.tolist() for column in columns), strict=True):
-        table = []
-        for rank, (token_id, logit, prob, final_prob, total, code) in enumerate(zip(*rows, strict=True), start=1):
-            text, fate = tokenizer.token_text(token_id), CUT_RULES[code]
-            table.append(Candidate(rank, token_id, text, logit, prob, final_prob, min(total, 1.0), code == 0, fate))
-        tables.append(tuple(table))
-    return tables
+    ranks = torch.arange(1, count + 1).expand(len(ids), count)
+    return spell((ranks, ids, logits, probs, final, probs.double().cumsum(-1), cut), tokenizer)
+
+
+def spell(columns: Sequence[Tensor], tokenizer: TextTokenizer) -> list[tuple[Candidate, ...]]:
+    """Entries as candidates, from (B, K) ranks, ids, logits, probabilities, final and cumulative ones, cut codes."""
+    return [
+        tuple(
+            Candidate(
+                rank, id_, tokenizer.token_text(id_), logit, prob, final, min(total, 1.0), not code, CUT_RULES[code]
+            )
+            for rank, id_, logit, prob, final, total, code in zip(*rows, strict=True)
+        )
+        for rows in zip(*(column.tolist() for column in columns), strict=True)
+    ]

@@ -9,7 +9,7 @@ import pytest
 from textual.widgets import Input
 
 from core.messages.protocol import Event, Generate, Inspect, Inspected, Retune, Work
-from core.messages.records import Candidate, CandidateTable, CutRule
+from core.messages.records import Candidate, CandidateTable
 from core.messages.sampling_params import SamplingParams
 from tests.tui.conftest import Launch, Running
 from tests.tui.fake_engine import FakeEngine
@@ -22,7 +22,7 @@ WORDS = ("[/b]", " there", "\n", " 한국", "\x1b[31m", "", " [bold]")
 def entry(place: int, temperature: float) -> Candidate:
     """One row of a made-up table."""
     kept = place < 5
-    text, fate = WORDS[place % len(WORDS)], CutRule.NOT_CUT if kept else CutRule.TOP_K
+    text, fate = WORDS[place % len(WORDS)], "" if kept else "top_k"
     return Candidate(
         place + 1, place, text, 5.0 - place, 1 / (place + 2), temperature / 5 if kept else 0.0, 0.5, kept, fate
     )

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from textual.app import App, ComposeResult
 from textual.containers import VerticalScroll
 
-from core.messages.records import Candidate, CandidateTable, CutRule
+from core.messages.records import Candidate, CandidateTable
 from core.text.visible import one_glyph_each, token_label, visible, visible_alone
 from tests.core.text.test_visible import ANYTHING
 from tests.tui.vocabulary import HARD, TOKENIZERS, chunks, entries, painted, squeezed, texts
@@ -159,7 +159,7 @@ async def test_every_token_is_a_candidate(name: str) -> None:
     app = Viewer()
     async with app.run_test(size=SIZE):
         view = app.query_one(CandidateList)
-        rows = [Candidate(i + 1, i, text, -1.0, 0.25, 0.5, 0.5, True, CutRule.NOT_CUT) for i, text in enumerate(shown)]
+        rows = [Candidate(i + 1, i, text, -1.0, 0.25, 0.5, 0.5, True, "") for i, text in enumerate(shown)]
         view.show(CandidateTable(tuple(rows), 0, len(rows), 5, 0.9, 2.5, 4), fresh=True, same_context=False)
         lines = list(painted(view))[: len(rows)]
         assert {cell_len(line) for line in lines} == {view.row_cells}

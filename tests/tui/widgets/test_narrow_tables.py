@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from textual.app import App, ComposeResult
 from textual.widgets import Static
 
-from core.messages.records import Candidate, CandidateTable, CutRule
+from core.messages.records import Candidate, CandidateTable
 from core.messages.sampling_params import SamplingParams
 from tests.tui.conftest import Launch, Running
 from tests.tui.main.test_candidates import looking as looking_at_candidates
@@ -48,7 +48,7 @@ def test_bars_give_way_before_numbers_do(width: int, cells: int) -> None:
     columns = Columns.within(width)
     assert columns.bar == cells
     assert cell_len(columns.heading) <= width
-    row = Candidate(50257, 50256, "word", -98.765, 1.0, 1.0, 1.0, False, CutRule.NO_REPEAT_NGRAM)
+    row = Candidate(50257, 50256, "word", -98.765, 1.0, 1.0, 1.0, False, "no_repeat_ngram_size")
     assert cell_len(columns.row(row, mark="▶", before=1.0)) == cell_len(columns.heading)
 
 
@@ -79,7 +79,7 @@ async def test_every_column_stands_under_its_name(launch: Launch, size: tuple[in
     async with looking_at_candidates(launch, size=size) as running:
         pane = running.screen.candidates
         assert isinstance(pane, CandidatesPane)
-        row = Candidate(7, 12345, "word", -98.765, 0.25, 0.5, 0.75, True, CutRule.NOT_CUT)
+        row = Candidate(7, 12345, "word", -98.765, 0.25, 0.5, 0.75, True, "")
         table = CandidateTable((row,), 0, 1, 1, 0.5, 1.0, 3)
         pane.show(table, SamplingParams(), fresh=True, same_context=False)
         await running.pilot.pause()
@@ -103,7 +103,7 @@ async def test_every_column_stands_under_its_name(launch: Launch, size: tuple[in
 async def test_the_columns_keep_their_names_when_a_scrollbar_comes(launch: Launch) -> None:
     async with looking_at_candidates(launch, size=(120, 40)) as running:
         pane = running.screen.candidates
-        rows = tuple(Candidate(n, n, "word", 1.0, 0.01, 0.01, 0.5, True, CutRule.NOT_CUT) for n in range(1, 61))
+        rows = tuple(Candidate(n, n, "word", 1.0, 0.01, 0.01, 0.5, True, "") for n in range(1, 61))
         for count in (1, 60, 1):
             table = CandidateTable(rows[:count], 0, count, count, 0.5, 1.0, 3)
             pane.show(table, SamplingParams(), fresh=True, same_context=False)

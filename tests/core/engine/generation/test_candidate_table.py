@@ -15,7 +15,7 @@ from core.engine.generation.decoding import Decoder, PrefixCache, Retuning
 from core.engine.generation.token_choice import rank_candidates
 from core.engine.networks.loading import LoadedCausal
 from core.errors import InputError
-from core.messages.records import Candidate, CutRule, StepRecord
+from core.messages.records import Candidate, StepRecord
 from core.messages.sampling_params import SamplingParams
 
 PROMPT = [7454, 2402, 257]
@@ -169,7 +169,7 @@ def test_another_setting_needs_no_forward_pass(loaded_gpt2: LoadedCausal, monkey
     hot = inspector.table(again, SamplingParams(temperature=2.0, top_k=0, top_p=1), "", 0, 5)
     assert all(row.kept for row in hot.rows)
     greedy = inspector.table(again, SamplingParams(do_sample=False), "", 0, 5)
-    assert [row.cut_by for row in greedy.rows] == [CutRule.NOT_CUT, *[CutRule.GREEDY] * 4]
+    assert [row.cut_by for row in greedy.rows] == ["", *["greedy"] * 4]
 
 
 def test_a_generated_token_s_table_is_that_of_its_record(loaded_gpt2: LoadedCausal) -> None:

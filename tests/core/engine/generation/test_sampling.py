@@ -20,7 +20,6 @@ from transformers import (
 )
 
 from core.engine.generation.sampling import (
-    CUT_RULES,
     ban_repeated_ngrams,
     draw,
     keep_min_p,
@@ -31,8 +30,7 @@ from core.engine.generation.sampling import (
     scale_temperature,
     warp,
 )
-from core.messages.records import CutRule
-from core.messages.sampling_params import SamplingParams
+from core.messages.sampling_params import CUT_RULES, SamplingParams
 
 Warper = Callable[[Tensor], Tensor]
 
@@ -176,12 +174,12 @@ def test_each_entry_names_the_sampler_that_cut_it() -> None:
     logits = torch.tensor([0.5, 0.3, 0.1, 0.06, 0.04, 0.0]).log()
     _, cut = warp(logits, OFF.changed(top_k=4, top_p=0.9, min_p=0.5))
     assert [CUT_RULES[code] for code in cut.tolist()] == [
-        CutRule.NOT_CUT,
-        CutRule.NOT_CUT,
-        CutRule.MIN_P,
-        CutRule.TOP_P,
-        CutRule.TOP_K,
-        CutRule.NO_REPEAT_NGRAM,
+        "",
+        "",
+        "min_p",
+        "top_p",
+        "top_k",
+        "no_repeat_ngram_size",
     ]
 
 

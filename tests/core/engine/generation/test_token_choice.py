@@ -20,11 +20,11 @@ from transformers import (
     TypicalLogitsWarper,
 )
 
-from core.engine.generation import token_choice as choosing
+from core.engine.generation import sampling
 from core.engine.generation.token_choice import Choice, choose, rank_candidates
 from core.engine.networks.loading import LoadedCausal
 from core.errors import EngineError
-from core.messages.records import Candidate, CutRule
+from core.messages.records import Candidate
 from core.messages.sampling_params import SamplingParams
 from core.text.tokenization import TextTokenizer
 
@@ -107,7 +107,7 @@ def assert_candidates(candidates: tuple[Candidate, ...], raw: Tensor, scores: Te
         assert candidate.final_prob == pytest.approx(final[token].item(), abs=TOLERANCE)
         assert candidate.cumulative == pytest.approx(best.values[: row + 1].sum().item(), abs=TOLERANCE)
         assert candidate.kept == (scores[token].item() > MINUS_INFINITY)
-        assert candidate.kept == (candidate.cut_by is CutRule.NOT_CUT)
+        assert candidate.kept == (candidate.cut_by == "")
 
 
 @pytest.mark.parametrize("tens", range(20))
@@ -140,7 +140,7 @@ def test_the_whole_vocabulary_is_ranked_as_transformers_would(gpt2_tokenizer: Te
         assert_candidates(table, raw, transformers_scores(raw, seen, params))
 
 
-def fates(candidates: tuple[Candidate, ...]) -> list[tuple[float, bool, CutRule]]:
+def fates(candidates: tuple[Candidate, ...]) -> list[tuple[float, bool, str]]:
     """What became of the candidates, whatever the order of tied ones."""
     return sorted((candidate.logit, candidate.kept, candidate.cut_by) for candidate in candidates)
 
@@ -157,7 +157,7 @@ def test_looking_at_the_head_alone_changes_nothing(
         head = choose_one(raw, seen, params, gpt2_tokenizer)
         table = rank_candidates(raw, seen, params, gpt2_tokenizer, params.candidates or 1)
         with monkeypatch.context() as patch:
-            patch.setattr(choosing, "HEAD_SIZE", 10 * VOCABULARY)
+            patch.setattr(sampling, "HEAD_SIZE", 10 * VOCABULARY)
             whole = choose_one(raw, seen, params, gpt2_tokenizer)
         assert (head.id, head.rank, head.kept) == (whole.id, whole.rank, whole.kept), params
         assert head.final_prob == pytest.approx(whole.final_prob, abs=1e-6)
@@ -186,7 +186,7 @@ def test_a_token_banned_as_a_repeated_ngram_says_so_in_every_table(gpt2_tokenize
     ):
         choice = choose_one(raw, [0], params, gpt2_tokenizer)
         assert choice.id != 0
-        assert choice.candidates[0].cut_by is CutRule.NO_REPEAT_NGRAM
+        assert choice.candidates[0].cut_by == "no_repeat_ngram_size"
 
 
 @pytest.mark.parametrize("broken", [float("nan"), float("inf")])
