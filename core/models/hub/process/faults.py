@@ -9,6 +9,7 @@ from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
     HFValidationError,
+    HTTPError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,
@@ -16,7 +17,6 @@ from huggingface_hub.errors import (
 
 from core.errors import EngineError
 from core.models.hub import refusals
-from core.models.hub.process.transfer import NETWORK_FAULT
 
 
 def refusal(
@@ -49,7 +49,7 @@ def refusal(
             return refusals.no_name(name)
         case UnicodeEncodeError():  # HTTP's headers, of which the token is the only one from outside
             return refusals.unusable_token()
-    if isinstance(error, NETWORK_FAULT):
+    if isinstance(error, HTTPError):
         return refusals.unreachable(endpoint, _reason(error))
     if isinstance(error, OSError) and error.errno is not None:
         return refusals.cannot_write(cache, error)

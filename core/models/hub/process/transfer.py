@@ -1,4 +1,4 @@
-"""Bytes from the hub into a file: huggingface_hub's own transfer, watched, resumed, and patient within limits.
+"""Bytes from the hub into a file, through huggingface_hub's session: watched, resumed, and patient within limits.
 
 Part of the downloading process (`main`). What is on disk counts: each attempt goes on from the end of the
 file.
@@ -6,18 +6,15 @@ file.
 
 from __future__ import annotations
 
-import io
-import logging
 import time
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias, TypeVar, cast
+from typing import Any, BinaryIO, TypeAlias, TypeVar
 
 from huggingface_hub import constants, get_session, hf_hub_url
-from huggingface_hub.errors import HfHubHTTPError
-from huggingface_hub.file_download import http_get
-from huggingface_hub.utils import build_hf_headers, parse_ratelimit_headers
+from huggingface_hub.errors import HTTPError
+from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_stream_backoff, parse_ratelimit_headers
 
 from core.models.hub import refusals
 from core.models.hub.records import DownloadPlan, FetchEvent, Fetching, HubFile, Paused
@@ -29,15 +26,20 @@ PAUSES_S = (0.5, 2.0)
 """Before each new attempt after a fault of the hub's, or a 429 that does not say how long."""
 
 CHUNK_BYTES = 2**16
-"""What a kill or a cut can lose of what has come; the library's own 10 MB would show nothing for minutes."""
+"""What a kill or a cut can lose of what has come."""
 
 _REPORT_EVERY_S = 0.1
 
-_NOT_RETRIED = ("ReadError", "WriteError", "CloseError")
-"""Lost connections after which the library's transfer does not go on by itself, as it does after all others."""
+_CUTS = (
+    *("ConnectError", "ReadError", "WriteError", "CloseError", "RemoteProtocolError"),
+    *("ConnectTimeout", "ReadTimeout", "WriteTimeout", "PoolTimeout"),
+)
+"""The HTTP library's errors that may be over in a moment, by name: huggingface_hub is built on one of its versions."""
 
-NETWORK_FAULT: type[Exception] = cast(type[Exception], HfHubHTTPError.__bases__[0])
-"""What every error of the HTTP library is, whichever of its versions huggingface_hub is built on."""
+_MOST_CUTS = 5
+"""So often in a row nothing may come between two of them."""
+
+_CUT_PAUSE_S = 1.0
 
 Emit: TypeAlias = Callable[[FetchEvent], None]
 """Takes an event to whoever waits for it."""
@@ -146,35 +148,6 @@ class Tally:
         self.emit(Fetching(self._file, self.number, self.count, done_bytes, self._total_bytes))
 
 
-class _Part(io.FileIO):
-    """The beginning of a file: grows at its end, without a buffer that a kill could lose."""
-
-    def __init__(self, path: Path, tally: Tally) -> None:
-        super().__init__(path, "ab")
-        self._tally = tally
-
-    def write(self, chunk: Any) -> int:
-        """Write all of a chunk, and count it."""
-        view = memoryview(chunk)
-        written = 0
-        while written < len(view):
-            written += super().write(view[written:])
-        self._tally.came(len(view), self.tell())
-        return len(view)
-
-
-class _CutNotice(logging.Handler):
-    """Tells of each connection that was lost; the library goes on from there by itself."""
-
-    def __init__(self, emit: Emit) -> None:
-        super().__init__(logging.WARNING)
-        self._emit = emit
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Take a warning of the library's transfer; its text may hold a signed address and is left out."""
-        self._emit(Paused("the connection was cut; going on from there", 1.0))
-
-
 def fetch_into(part_path: Path, file: HubFile, plan: DownloadPlan, tally: Tally) -> None:
     """Bring the rest of a file; all that the hub has of it, which may not be what was announced.
 
@@ -188,33 +161,37 @@ def fetch_into(part_path: Path, file: HubFile, plan: DownloadPlan, tally: Tally)
         DownloadError: the hub stays busy.
         Exception: anything else, as huggingface_hub raises it.
     """
-    constants.DOWNLOAD_CHUNK_SIZE = CHUNK_BYTES
     url = hf_hub_url(plan.name, file.name, revision=plan.commit)
-    headers = build_hf_headers() | {"Accept-Encoding": "identity"}  # what is counted and resumed is the file itself
-    notice, log = _CutNotice(tally.emit), logging.getLogger("huggingface_hub.file_download")
-    log.addHandler(notice)
-    try:
-        with _Part(part_path, tally) as part:
-
-            def get() -> None:
-                here = part.tell()
-                output = cast(BinaryIO, part)
-                http_get(url, output, resume_size=here, headers=headers, expected_size=file.size_bytes)
-
-            while part.tell() < file.size_bytes:
-                before = part.tell()
-                try:
-                    patiently(get, tally.emit, plan.endpoint, plan.name)
-                except HfHubHTTPError:
+    cuts = 0
+    with part_path.open("ab") as part:
+        while (before := part.tell()) < file.size_bytes:
+            try:
+                patiently(lambda: _append(part, url, tally), tally.emit, plan.endpoint, plan.name)
+            except HTTPError as error:
+                cuts = cuts + 1 if part.tell() == before else 0
+                if type(error).__name__ not in _CUTS or cuts > _MOST_CUTS:
                     raise
-                except NETWORK_FAULT as error:
-                    if part.tell() == before or type(error).__name__ not in _NOT_RETRIED:
-                        raise
-                    tally.emit(Paused("the connection was lost; going on from there", 0.0))
-                except OSError as error:
-                    if error.errno is not None:
-                        raise
-                    if part.tell() == before:  # the content ends before its size
-                        return
-    finally:
-        log.removeHandler(notice)
+                tally.emit(Paused("the connection was cut; going on from there", _CUT_PAUSE_S))
+                time.sleep(_CUT_PAUSE_S)
+            else:
+                if part.tell() == before:  # the content ends before its size
+                    return
+
+
+def _append(part: BinaryIO, url: str, tally: Tally) -> None:
+    """Ask for what a file lacks, and write each piece to the disk as it comes."""
+    here = part.tell()
+    headers = build_hf_headers() | {"Accept-Encoding": "identity"}  # what is counted and resumed is the file itself
+    if here:
+        headers["Range"] = f"bytes={here}-"
+    timeout_s = constants.HF_HUB_DOWNLOAD_TIMEOUT
+    with http_stream_backoff(
+        "GET", url, headers=headers, timeout=timeout_s, retry_on_exceptions=(), retry_on_status_codes=408
+    ) as answer:
+        hf_raise_for_status(answer)
+        if answer.status_code == 200:  # all of it, whatever was asked for
+            part.truncate(part.seek(0))
+        for chunk in answer.iter_bytes(CHUNK_BYTES):
+            part.write(chunk)
+            part.flush()
+            tally.came(len(chunk), part.tell())
