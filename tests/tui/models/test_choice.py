@@ -17,7 +17,7 @@ from tests.tui.models.fake_board import FakeBoard, FakeWriting, row_of
 from tests.tui.models.opening import COMMIT, put_into_cache
 from tui.main.panes.similarity import SimilarityPane
 from tui.models.choice import ModelChoice
-from tui.models.rows import ModelRow
+from tui.models.rows import ModelRow, Purpose, Use
 from tui.models.texts import Room
 
 
@@ -63,6 +63,8 @@ async def test_others_are_for_the_lab_or_for_nothing(choosing: Choosing, tmp_pat
     assert choosing.board.said[-1].startswith("starter/bert is for the lab (F6 on the main screen)")
     choosing.hand.use(ModelRow(resolve("starter/bert")))
     assert choosing.board.said[-1] == "starter/bert is being read; one moment"
+    choosing.hand.use(ModelRow(resolve("starter/bert"), None, Purpose(Use.NOTHING, "no pane takes it")))
+    assert choosing.board.failures == ["starter/bert: no pane takes it"]
     (tmp_path / "broken").mkdir()
     choosing.hand.use(row_of(str(tmp_path / "broken")))
     assert "has no config.json" in choosing.board.failures[-1]
