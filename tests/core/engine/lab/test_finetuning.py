@@ -34,6 +34,7 @@ from core.lab.finetuning import (
     FinetuneStep,
     FinetuneTask,
 )
+from core.messages.records import Target
 from core.models.registry import STARTER_FOLDER, resolve
 from tests.builders import FAMILIES, EncoderBuilder
 from tests.loaded import desk, evaluated
@@ -462,12 +463,12 @@ def test_a_loss_that_is_no_number_ends_with_advice(encoder: Path, file: Path, mo
 
 
 def test_the_quicker_precision_is_taken_unless_one_is_named(encoder: Path, file: Path) -> None:
-    started = parts(question(encoder, file, epochs=1), dtype="auto")[0]
+    started = parts(question(encoder, file, epochs=1), target=Target("", "cpu", "auto"))[0]
     assert started.precision in ("float32", "bfloat16")
     asked = question(encoder, file, epochs=1, overwrite=True)
-    assert parts(asked, dtype="bfloat16")[0].precision == "bfloat16"
+    assert parts(asked, target=Target("", "cpu", "bfloat16"))[0].precision == "bfloat16"
     with pytest.raises(DeviceError, match="int8"):
-        parts(asked, dtype="int8")
+        parts(asked, target=Target("", "cpu", "int8"))
 
 
 def test_settings_out_of_range_are_refused() -> None:
