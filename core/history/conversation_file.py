@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import EngineError
-from core.history.run_lines import candidate_of, event_line
-from core.messages.codec import to_json
+from core.history.run_lines import event_line
+from core.messages.codec import read_known, to_json
 from core.messages.protocol import BeamsAdvanced, Event, RunStarted, TokenGenerated
 from core.messages.records import Candidate
 
@@ -119,7 +119,7 @@ def place_of(value: dict[str, Any]) -> Place:
         parent=int(value.get("parent", -1)),
         parent_sequence=int(value.get("parent_sequence", 0)),
         branch_at=int(value.get("branch_at", 0)),
-        taken=candidate_of(taken) if taken is not None else None,
+        taken=read_known(Candidate, taken) if taken is not None else None,
     )
 
 

@@ -12,17 +12,9 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from core.errors import InputError
+from core.messages.codec import read_known
 from core.messages.protocol import BeamsAdvanced, Event, Retuned, RunStarted, SequenceDone, TokenGenerated
-from core.messages.records import (
-    Beam,
-    Candidate,
-    FinishReason,
-    ModelInfo,
-    PrecisionError,
-    Provenance,
-    RunStats,
-    StepRecord,
-)
+from core.messages.records import ModelInfo, PrecisionError, StepRecord
 from core.messages.sampling_params import CUT_RULES, SamplingParams
 
 
@@ -112,31 +104,18 @@ def line_event(value: dict[str, Any]) -> Event | None:
             read = (value["prompt"], tuple(map(int, value["prompt_ids"])), params_of(value["params"]))
             return RunStarted(0, _info(value), *read, chat=bool(value.get("chat")))
         case "token":
-            candidates = tuple(map(candidate_of, value["candidates"]))
-            return TokenGenerated(0, StepRecord(**{**_known(StepRecord, value), "candidates": candidates}))
+            step = read_known(StepRecord, value)
+            if unknown := {candidate.cut_by for candidate in step.candidates} - set(CUT_RULES):
+                raise ValueError(f"cut_by: {sorted(unknown)}")
+            return TokenGenerated(0, step)
         case "beams":
-            beams = tuple(Beam(**_known(Beam, beam)) for beam in value["beams"])
-            return BeamsAdvanced(0, value["index"], beams)
+            return read_known(BeamsAdvanced, {**value, "id": 0})
         case "retuned":
             return Retuned(0, int(value["index"]), params_of(value["params"]))
         case "done":
-            stats = RunStats(**_known(RunStats, value["stats"]))
-            provenance = Provenance(**{**_known(Provenance, value), "versions": tuple(value.get("versions", ()))})
-            reason = FinishReason(value["finish_reason"])
-            return SequenceDone(0, value["sequence"], reason, value["text"], tuple(value["ids"]), stats, provenance)
+            return read_known(SequenceDone, {**value, "id": 0, "provenance": value})
         case _:
             return None
-
-
-def candidate_of(value: dict[str, Any]) -> Candidate:
-    """A candidate from its object in a line.
-
-    Raises:
-        KeyError, TypeError, ValueError: something is missing or not what it should be.
-    """
-    if value["cut_by"] not in CUT_RULES:
-        raise ValueError(f"cut_by: {value['cut_by']!r}")
-    return Candidate(**_known(Candidate, value))
 
 
 def read_lines(lines: Iterable[str], source: str) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -194,7 +173,7 @@ def params_of(value: dict[str, Any]) -> SamplingParams:
     unknown = set(value) - known
     if unknown:
         raise TypeError(f"unknown settings {', '.join(sorted(unknown))}")
-    return SamplingParams(**{**value, "stop_strings": tuple(value.get("stop_strings", ()))})
+    return read_known(SamplingParams, value)
 
 
 def _take(runs: list[LoggedRun], kind: object, value: dict[str, Any]) -> None:
@@ -225,10 +204,5 @@ def _info(value: dict[str, Any]) -> ModelInfo:
         device=value["device"],
         dtype=value["dtype"],
         load_s=0.0,
-        error=PrecisionError(**_known(PrecisionError, value.get("precision_error", {}))),
+        error=read_known(PrecisionError, value.get("precision_error", {})),
     )
-
-
-def _known(kind: type[Any], value: dict[str, Any]) -> dict[str, Any]:
-    """The entries of an object that a record of this kind has."""
-    return {name: value[name] for name in kind.__dataclass_fields__ if name in value}

@@ -16,8 +16,10 @@ from dataclasses import dataclass
 
 from core.child_process import ChildProcess
 from core.errors import KINDS, DownloadError, EngineError
+from core.messages.codec import decode_record
 from core.models.hub.cache import MAIN, hub_cache, split_revision
 from core.models.hub.records import (
+    FETCH_EVENTS,
     DownloadPlan,
     Fetched,
     FetchEvent,
@@ -25,7 +27,6 @@ from core.models.hub.records import (
     Paused,
     Refused,
     Verifying,
-    decode_event,
 )
 from core.models.hub.refusals import offline, too_large
 from core.models.trash import trash_bytes
@@ -158,7 +159,7 @@ class Download:
         """The events of the process; a refusal is raised."""
         async for line in child.lines():
             try:
-                event = decode_event(line)
+                event = decode_record(line, FETCH_EVENTS)
             except ValueError:
                 continue  # the half line of a killed process
             if isinstance(event, Refused):

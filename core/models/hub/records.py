@@ -1,13 +1,12 @@
 """What is said between the downloading process and the one that started it: a plan first, then events, as JSON lines.
 
-An event is a frozen dataclass whose class name travels as `"type"`, as in `core.messages.protocol`.
+An event is a frozen dataclass whose class name travels as `"type"`, as `core.messages.codec` writes it.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
-from typing import Any, TypeAlias, get_args
+from dataclasses import dataclass
+from typing import TypeAlias, get_args
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,26 +110,5 @@ class Refused:
 
 FetchEvent: TypeAlias = DownloadPlan | Fetching | Paused | Verifying | Fetched | Refused
 
-_EVENTS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(FetchEvent)}
-
-
-def encode_event(event: FetchEvent) -> bytes:
-    """An event as one JSON line, newline included."""
-    return json.dumps({"type": type(event).__name__, **asdict(event)}, separators=(",", ":")).encode() + b"\n"
-
-
-def decode_event(line: bytes) -> FetchEvent:
-    """The event of one JSON line.
-
-    Raises:
-        ValueError: the line is no event.
-    """
-    try:
-        payload = json.loads(line)
-        kind = _EVENTS[payload.pop("type")]
-        if kind is DownloadPlan:
-            payload["files"] = tuple(HubFile(**file) for file in payload["files"])
-        event: FetchEvent = kind(**payload)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"not an event: {line[:200]!r}") from error
-    return event
+FETCH_EVENTS = {kind.__name__: kind for kind in get_args(FetchEvent)}
+"""By the names under which they travel."""

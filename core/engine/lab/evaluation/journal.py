@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
+from core.messages.codec import to_line
+
 Values: TypeAlias = list[list[float]]
 """What was computed for a batch: numbers for each of its items."""
 
@@ -65,9 +67,8 @@ class Journal:
         """Keep what was computed for a batch."""
         if self._file is None:
             return
-        line = json.dumps({"batch": batch, "values": values}, separators=(",", ":")) + "\n"
         try:
-            self._file.write(line.encode())
+            self._file.write(to_line({"batch": batch, "values": values}))
         except OSError as error:
             self._give_up(error)
 

@@ -23,13 +23,14 @@ from huggingface_hub.hf_api import ModelInfo
 from huggingface_hub.utils import WeakFileLock
 
 from core.errors import EngineError, ModelFormatError
+from core.messages.codec import encode_record
 from core.models.hub import refusals
 from core.models.hub.cache import entry_name
 from core.models.hub.hashes import content_hash
 from core.models.hub.process.faults import refusal, without_token
 from core.models.hub.process.files import choose_files
 from core.models.hub.process.transfer import Emit, Tally, fetch_into, patiently
-from core.models.hub.records import DownloadPlan, Fetched, FetchEvent, HubFile, Paused, Refused, Verifying, encode_event
+from core.models.hub.records import DownloadPlan, Fetched, FetchEvent, HubFile, Paused, Refused, Verifying
 from core.models.registry import ResolvedModel, Source, cached_models, weight_files
 
 _LOCK_PATIENCE_S = 0.2
@@ -70,7 +71,7 @@ def main(arguments: list[str]) -> int:
     os.dup2(2, 1)  # what a library prints is no event
 
     def emit(event: FetchEvent) -> None:
-        channel.write(encode_event(event))
+        channel.write(encode_record(event))
         channel.flush()
 
     name, revision, cache = arguments
