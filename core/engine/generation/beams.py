@@ -95,8 +95,7 @@ class BeamSearch:
         beams, eos = self._params.num_beams, self._loaded.eos_ids
         vocabulary = logits.shape[-1]
         scores = logits.float().log_softmax(-1)
-        rows = zip(scores, self._running, strict=True)
-        scores = torch.stack([penalize(row, self._prompt_ids + one.ids, self._params)[0] for row, one in rows])
+        _, scores = penalize(scores, [self._prompt_ids + one.ids for one in self._running], self._params)[-1]
         scores = scores + torch.tensor([[one.score] for one in self._running], device=scores.device)
         count = min(max(2, 1 + len(eos)) * beams, scores.numel())
         best, places = scores.flatten().topk(count)

@@ -68,7 +68,7 @@ class Context:
     def sampled(self, params: SamplingParams) -> tuple[Tensor, Tensor]:
         """(V,) final probabilities and cut codes of every entry."""
         sampled = sample(self.logits.unsqueeze(0), [self.ids], params.acting, self.order.unsqueeze(0))
-        final, cut = sampled.everywhere(len(self.logits))
+        final, cut = sampled.look_up(torch.arange(len(self.logits)).unsqueeze(0))
         return final[0], cut[0]
 
     def table(
@@ -89,8 +89,8 @@ class Context:
         ids = self.order[window]
         logits = self.logits[ids]
         probabilities = self.logprob(logits).exp()
-        columns = (window + 1, ids, logits, probabilities, final[ids], self.cumulative[window], cut[ids])
-        rows = spell([column.unsqueeze(0) for column in columns], tokenizer)[0]
+        columns = (ids, logits, probabilities, final[ids], self.cumulative[window], cut[ids])
+        rows = spell((window + 1).tolist(), [column.unsqueeze(0) for column in columns], tokenizer)[0]
         kept_mass = float((self.logprob(self.logits).exp() * kept).sum())
         return CandidateTable(rows, offset, len(places), int(kept.sum()), kept_mass, self.entropy, len(self.ids))
 

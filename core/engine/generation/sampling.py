@@ -8,9 +8,9 @@ so the result is the same. The order, the ties and the minimum of one kept entry
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -22,6 +22,9 @@ HEAD_SIZE = 64
 
 CUT_CODES = {rule: code for code, rule in enumerate(CUT_RULES)}
 """What stands for a rule in a tensor; 0 is kept."""
+
+_RULED_OUT = "no_repeat_ngram_size"
+"""What the model itself rules out counts as banned."""
 
 _SPLITMIX_STEP = 0x9E3779B97F4A7C15 - 2**64
 _SPLITMIX_FACTORS = (0xBF58476D1CE4E5B9 - 2**64, 0x94D049BB133111EB - 2**64)
@@ -121,29 +124,51 @@ WARPERS: dict[str, Callable[[Tensor, Any], Tensor]] = {
 """The samplers that look at the distribution alone, (..., N) to (..., N), likewise."""
 
 
-def penalize(logits: Tensor, seen_ids: Sequence[int], params: SamplingParams) -> tuple[Tensor, Tensor]:
-    """(V,) logits after the penalties that are on, and (V,) int8 cut codes."""
-    return _run(PENALTIES, logits, _ruled_out(logits), params, seen_ids)
+Stage: TypeAlias = tuple[str, Tensor]
+"""A rule, and the logits that were left by it."""
 
 
-def warp(logits: Tensor, params: SamplingParams, cut: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def penalize(logits: Tensor, seen_ids: Sequence[Sequence[int]], params: SamplingParams) -> list[Stage]:
+    """(B, V) logits as they come, and after each penalty that is on."""
+    stages = [(_RULED_OUT, logits)]
+    for name, value in _acting(PENALTIES, params):
+        rows = zip(stages[-1][1], seen_ids, strict=True)
+        stages.append((name, torch.stack([PENALTIES[name](row, seen, value) for row, seen in rows])))
+    return stages
+
+
+def warp(logits: Tensor, params: SamplingParams, penalized: Sequence[Stage] = ()) -> tuple[Tensor, Tensor]:
     """The samplers that look at the distribution alone, in transformers' order, and who cut what.
 
     Args:
         logits: (..., N) float32, after `penalize`.
         params: the settings.
-        cut: (..., N) int8 cut codes so far; None where no penalty was on.
+        penalized: what led to them, (..., N) each; the last are these logits.
 
     Returns:
         (..., N) final probabilities, renormalised, and (..., N) int8 cut codes (see `CUT_CODES`).
     """
-    cut = _ruled_out(logits) if cut is None else cut
+    stages = list(penalized) or [(_RULED_OUT, logits)]
     if params.greedy:
-        logits = _keep_best(logits)
-        cut = _noted(cut, logits, "greedy")
+        stages.append(("greedy", _keep_best(logits)))
     else:
-        logits, cut = _run(WARPERS, logits, cut, params)
-    return logits.softmax(-1), cut
+        for name, value in _acting(WARPERS, params):
+            stages.append((name, WARPERS[name](stages[-1][1], value)))
+    return stages[-1][1].softmax(-1), _cut_codes(stages)
+
+
+def _acting(samplers: Iterable[str], params: SamplingParams) -> list[tuple[str, Any]]:
+    """The samplers that are on, each with its setting's value."""
+    values = ((name, getattr(params, name)) for name in samplers)
+    return [(name, value) for name, value in values if value != SETTINGS[name].idle]
+
+
+def _cut_codes(stages: Sequence[Stage]) -> Tensor:
+    """(..., N) int8: for each entry the first rule that left it at −inf."""
+    cut = torch.zeros_like(stages[0][1], dtype=torch.int8)
+    for rule, left in reversed(stages):
+        cut.masked_fill_(torch.isneginf(left), CUT_CODES[rule])
+    return cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,21 +181,20 @@ class Sampled:
     """(B, N) their final probabilities, renormalised."""
     cut: Tensor
     """(B, N) int8 their cut codes."""
-    penalized: Tensor | None = None
-    """(B, V) int8 cut codes of the penalties; None where none is on."""
-    others: int = 0
-    """The cut code of every entry that is neither among `ids` nor cut by a penalty."""
+    penalized: list[Stage]
+    """(B, V) each, as `penalize` gives them."""
+    others: str
+    """The rule that cut every entry that is neither among `ids` nor cut by a penalty."""
     leads: bool = False
     """Whether the first of `ids` are the model's most likely, as many as a record lists."""
 
-    def everywhere(self, vocabulary: int) -> tuple[Tensor, Tensor]:
-        """(B, V) final probabilities and cut codes, in the vocabulary's order."""
-        final = self.final.new_zeros(len(self.ids), vocabulary)
-        if self.penalized is None:
-            cut = self.cut.new_full(final.shape, self.others)
-        else:
-            cut = self.penalized.masked_fill(self.penalized == 0, self.others)
-        return final.scatter(-1, self.ids, self.final), cut.scatter(-1, self.ids, self.cut)
+    def look_up(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, K) final probabilities and cut codes of any entries."""
+        raw = self.penalized[0][1]
+        final = torch.zeros_like(raw).scatter(-1, self.ids, self.final).gather(-1, ids)
+        cut = torch.full_like(raw, CUT_CODES[self.others], dtype=torch.int8).scatter(-1, self.ids, self.cut)
+        early = _cut_codes([(rule, left.gather(-1, ids)) for rule, left in self.penalized])
+        return final, torch.where(early > 0, early, cut.gather(-1, ids))
 
 
 def sample(
@@ -184,14 +208,11 @@ def sample(
         params: the settings.
         order: (B, V) ids by falling logit, ties in the vocabulary's order, where they are known.
     """
-    logits, penalized = raw, None
-    if any(getattr(params, name) != SETTINGS[name].idle for name in PENALTIES):
-        rows = [penalize(row, seen, params) for row, seen in zip(raw, seen_ids, strict=True)]
-        logits, penalized = (torch.stack(columns) for columns in zip(*rows, strict=True))
-        order = None
-    ids, values = _largest(logits, params, order)
-    final, cut = warp(values, params, None if penalized is None else penalized.gather(-1, ids))
-    return Sampled(ids, final, cut, penalized, CUT_CODES["greedy" if params.greedy else "top_k"], penalized is None)
+    penalized = penalize(raw, seen_ids, params)
+    *before, (rule, logits) = penalized
+    ids, values = _largest(logits, params, None if before else order)
+    stages = [*((rule, left.gather(-1, ids)) for rule, left in before), (rule, values)]
+    return Sampled(ids, *warp(values, params, stages), penalized, "greedy" if params.greedy else "top_k", not before)
 
 
 def _largest(logits: Tensor, params: SamplingParams, order: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -217,28 +238,6 @@ def _lowest_id_first(ids: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
     ids, order = ids.sort(dim=-1)
     values, order = values.gather(-1, order).sort(dim=-1, descending=True, stable=True)
     return ids.gather(-1, order), values
-
-
-def _run(
-    samplers: Mapping[str, Callable[..., Tensor]], logits: Tensor, cut: Tensor, params: SamplingParams, *seen: object
-) -> tuple[Tensor, Tensor]:
-    """Logits after the samplers that are on, and who cut what."""
-    for name, sampler in samplers.items():
-        value = getattr(params, name)
-        if value != SETTINGS[name].idle:
-            logits = sampler(logits, *seen, value)
-            cut = _noted(cut, logits, name)
-    return logits, cut
-
-
-def _noted(cut: Tensor, left: Tensor, rule: str) -> Tensor:
-    """Cut codes that name a rule for what it cut."""
-    return cut.masked_fill(torch.isneginf(left) & (cut == 0), CUT_CODES[rule])
-
-
-def _ruled_out(logits: Tensor) -> Tensor:
-    """Cut codes of logits that no sampler has seen: what the model itself rules out counts as banned."""
-    return torch.isneginf(logits).to(torch.int8) * CUT_CODES["no_repeat_ngram_size"]
 
 
 def _keep_best(logits: Tensor) -> Tensor:

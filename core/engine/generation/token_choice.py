@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.engine.generation.sampling import CUT_CODES, HEAD_SIZE, Sampled, draw, penalize, sample, warp
+from core.engine.generation.sampling import HEAD_SIZE, Sampled, draw, penalize, sample, warp
 from core.errors import EngineError
 from core.messages.records import Candidate, StepRecord
 from core.messages.sampling_params import CUT_RULES, SamplingParams
@@ -122,7 +122,7 @@ def describe(logits: Tensor, ids: Tensor, params: SamplingParams, tokenizer: Tex
     raw = logits.float()
     partition = Partition.of(raw)
     certain, kept = torch.ones_like(partition.peak), torch.zeros_like(ids, dtype=torch.int8)
-    only = Sampled(ids, certain, kept, others=CUT_CODES["num_beams"])
+    only = Sampled(ids, certain, kept, [("num_beams", raw)], "num_beams")
     return _describe(raw, partition, only, torch.zeros_like(ids), params, tokenizer)
 
 
@@ -140,10 +140,11 @@ def rank_candidates(
     """
     row = logits.float().unsqueeze(0)  # (1, V)
     partition = Partition.of(row)
-    penalized, cut = penalize(row[0], seen_ids, params)
+    penalized = penalize(row, [seen_ids], params)
     everything = torch.arange(row.shape[-1], device=row.device).unsqueeze(0)
-    final, cut = warp(penalized.unsqueeze(0), params, cut.unsqueeze(0))
-    return _tables(row, partition, Sampled(everything, final, cut), min(top, row.shape[-1]), tokenizer)[0]
+    final, cut = warp(penalized[-1][1], params, penalized)
+    sampled = Sampled(everything, final, cut, penalized, "")
+    return _tables(row, partition, sampled, min(top, row.shape[-1]), tokenizer)[0]
 
 
 def _describe(
@@ -188,21 +189,25 @@ def _tables(
         ids, final, cut = sampled.ids[:, :count], sampled.final[:, :count], sampled.cut[:, :count]
     else:  # as many as the head has, so that ties stand in the same order whichever way was taken
         ids = raw.topk(min(max(HEAD_SIZE, count), raw.shape[-1]), dim=-1).indices[:, :count]
-        final, cut = (column.gather(-1, ids) for column in sampled.everywhere(raw.shape[-1]))
+        final, cut = sampled.look_up(ids)
     logits = raw.gather(-1, ids)
     probs = partition.logprob(logits).exp()
-    ranks = torch.arange(1, count + 1).expand(len(ids), count)
-    return spell((ranks, ids, logits, probs, final, probs.double().cumsum(-1), cut), tokenizer)
+    return spell(range(1, count + 1), (ids, logits, probs, final, probs.double().cumsum(-1), cut), tokenizer)
 
 
-def spell(columns: Sequence[Tensor], tokenizer: TextTokenizer) -> list[tuple[Candidate, ...]]:
-    """Entries as candidates, from (B, K) ranks, ids, logits, probabilities, final and cumulative ones, cut codes."""
-    return [
-        tuple(
-            Candidate(
-                rank, id_, tokenizer.token_text(id_), logit, prob, final, min(total, 1.0), not code, CUT_RULES[code]
-            )
-            for rank, id_, logit, prob, final, total, code in zip(*rows, strict=True)
-        )
-        for rows in zip(*(column.tolist() for column in columns), strict=True)
-    ]
+def spell(ranks: Sequence[int], columns: Sequence[Tensor], tokenizer: TextTokenizer) -> list[tuple[Candidate, ...]]:
+    """Entries as candidates.
+
+    Args:
+        ranks: of the K entries of each row.
+        columns: (B, K) ids, logits, probabilities, final ones, cumulative ones and cut codes.
+        tokenizer: spells them.
+    """
+    tables = []
+    for rows in zip(*(column.tolist() for column in columns), strict=True):
+        table = []
+        for rank, id_, logit, prob, final_prob, total, code in zip(ranks, *rows, strict=True):
+            text, fate = tokenizer.token_text(id_), CUT_RULES[code]
+            table.append(Candidate(rank, id_, text, logit, prob, final_prob, min(total, 1.0), code == 0, fate))
+        tables.append(tuple(table))
+    return tables
