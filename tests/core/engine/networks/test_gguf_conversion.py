@@ -148,6 +148,21 @@ def test_a_full_disk_is_told_before_it_is_unpacked(file: Path, writer: Writer, m
     assert writer.times == 0
 
 
+def test_transformers_counts_what_it_unpacks_with_its_module_s_own_tqdm() -> None:
+    from transformers import modeling_gguf_pytorch_utils as unpacking
+    from transformers.utils import logging
+
+    names = vars(unpacking)
+    bar = names["tqdm"]
+    assert bar is not logging.tqdm  # which takes a hook
+    assert "tqdm" in unpacking.load_gguf_checkpoint.__code__.co_names
+    shares: list[float] = []
+    with gguf_conversion._counting(shares.append):
+        assert list(names["tqdm"](iter("ab"), desc="unpacking")) == ["a", "b"]
+    assert shares == [0, 0.5]
+    assert names["tqdm"] is bar
+
+
 @needs_packages
 def test_a_file_that_transformers_does_not_know_is_one_line(tmp_path: Path) -> None:
     file = GgufFile(architecture="nosuchthing").write(tmp_path / "odd.gguf")
