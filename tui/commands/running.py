@@ -10,8 +10,7 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeAlias
 
 from core.backends.backend import Reply
@@ -39,11 +38,6 @@ def target_of(options: argparse.Namespace) -> Target:
 def print_json(payload: dict[str, Any]) -> None:
     """One line of JSON on stdout, now."""
     print(to_json(payload), flush=True)
-
-
-def print_typed(answer: Answer, types: Mapping[type[Any], str]) -> None:
-    """A part of a long answer as a line of JSON whose `type` says which it is."""
-    print_json({"type": types[type(answer)], **asdict(answer)})
 
 
 def say(text: str) -> None:

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import time
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, Generic, TypeVar
 
 from textual import on
 from textual.binding import Binding, BindingType
+from textual.content import Content
 from textual.widgets import Input
 
 from core.lab.records import Question
 from tui.lab.catalogue import Lab
 from tui.lab.pane import LabPane
+from tui.widgets.bars import bar
+from tui.widgets.pictures.curve import curve
 
+CURVE_CELLS, CURVE_ROWS = 46, 4
+MEASURED_SHOWN = 3
 PAINT_EVERY_S = 0.2
 """How often the course of a training is painted at most."""
 
+Started = TypeVar("Started")
+Step = TypeVar("Step")
+Measured = TypeVar("Measured")
+Done = TypeVar("Done")
 
-class TrainingPane(LabPane):
+
+class TrainingPane(LabPane, Generic[Started, Step, Measured, Done]):
     """A pane whose question trains a model, and is asked by a key alone.
 
-    A subclass writes `training_question`, `clear` and `paint`.
+    A subclass writes `training_question`, `show_answer` and `paint`.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -33,6 +44,7 @@ class TrainingPane(LabPane):
         self._wanted = ""
         """The key that was pressed; empty when nothing is to be asked."""
         self._painted_at = 0.0
+        self.clear()
 
     def training_question(self, *, resume: bool) -> Question:
         """What to ask about the fields as they are.
@@ -44,7 +56,10 @@ class TrainingPane(LabPane):
 
     def clear(self) -> None:
         """Forget the course of the last training."""
-        raise NotImplementedError
+        self.started: Started | None = None
+        self.done: Done | None = None
+        self.steps_taken: list[Step] = []
+        self.measured: list[Measured] = []
 
     def paint(self) -> None:
         """Paint the course so far."""
@@ -63,6 +78,10 @@ class TrainingPane(LabPane):
     def show_end(self) -> None:
         """Paint the last steps, too."""
         self.paint_now()
+
+    def show_stopped(self, step: int, steps: int, *, is_kept: bool = True) -> None:
+        """Say where the training was stopped, and how it goes on."""
+        self.show_note(f"stopped at step {step} of {steps}{'; ctrl+g goes on from there' if is_kept else ''}")
 
     def paint_now(self) -> None:
         """Paint, and remember when."""
@@ -94,3 +113,21 @@ class TrainingPane(LabPane):
             return
         self._wanted = wanted
         self.ask()
+
+
+def progress_line(step: int, steps: int, more: str) -> Content:
+    """How much is done, as a bar and in words."""
+    return Content.assemble((bar(step / steps, 10), "$success"), f" step {step}/{steps}, {more}\n")
+
+
+def loss_curve(losses: Sequence[float], notes: Sequence[str]) -> Content:
+    """The losses of all steps as columns.
+
+    Args:
+        losses: none below 0.
+        notes: one a row, to its left.
+    """
+    rows = zip(notes, curve(losses, CURVE_CELLS, CURVE_ROWS), strict=True)
+    return Content("").join(
+        Content.assemble((f"{note:>6} ", "$text-muted"), (f"{line}\n", "$warning")) for note, line in rows
+    )

@@ -47,6 +47,17 @@ class NumberField(Field):
             raise SettingError(f"{self.name} must be in {span}, got {number:g}", "the up and down keys stay inside")
         return number
 
+    def whole(self) -> int:
+        """The number as it stands, without decimals.
+
+        Raises:
+            SettingError: it is none, out of range, or not whole.
+        """
+        number = self.number()
+        if not number.is_integer():
+            raise SettingError(f"{self.name} must be a whole number, got {number:g}", "the up and down keys change it")
+        return int(number)
+
     def action_step(self, direction: int) -> None:
         """Change the number by one step, staying in the range."""
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from core.lab.distillation import Distil, Distilled, DistilMeasured, DistilPaused, DistilStarted, DistilStep
 from core.lab.records import Answer
@@ -12,6 +11,7 @@ from core.text.visible import visible
 from tui.commands import running
 from tui.commands.options import add_text, count, number, read_text, share
 from tui.commands.parser import Parser
+from tui.lab import training_command
 
 _TYPES = {
     DistilStarted: "started",
@@ -53,29 +53,19 @@ def run(options: argparse.Namespace) -> int:
         overwrite=options.overwrite,
     )
     options.model, options.starter = options.teacher, DEFAULT_MASKED_LM
-    target = running.target_of(options)
-    return running.ask(question, target, _print_json if options.json else _say, as_json=options.json)
-
-
-def _print_json(answer: Answer) -> None:
-    running.print_typed(answer, _TYPES)
+    return training_command.ask(question, options, _TYPES, _say)
 
 
 def _say(answer: Answer) -> None:
-    live = sys.stderr.isatty()
-    if live:
-        sys.stderr.write("\r\x1b[K")
     match answer:
         case DistilStarted():
             _say_start(answer)
-        case DistilStep() if live:
-            sys.stderr.write(_step_line(answer))
-            sys.stderr.flush()
+        case DistilStep():
+            training_command.show_step(_step_line(answer))
         case DistilMeasured():
             running.say(f"step {answer.step}: held-out KL {answer.kl:.3f} nats, agreement {answer.agreement:.1%}")
         case DistilPaused():
-            kept = "the same command with --resume goes on from there" if answer.checkpoint else "nothing was kept"
-            running.say(f"stopped at step {answer.step} of {answer.steps}; {kept}")
+            training_command.say_stopped(answer.step, answer.steps, is_kept=bool(answer.checkpoint))
         case Distilled():
             _print_end(answer)
 
@@ -89,8 +79,7 @@ def _say_start(started: DistilStarted) -> None:
         f"{started.tokens:,} tokens: {started.blocks:,} pieces of {started.block_tokens} to learn from, "
         f"{started.held_out} held out"
     )
-    if started.step:
-        running.say(f"going on after step {started.step}")
+    training_command.say_going_on(started.step)
 
 
 def _step_line(step: DistilStep) -> str:

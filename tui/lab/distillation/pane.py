@@ -11,7 +11,6 @@ from textual.content import Content
 from textual.getters import query_one
 from textual.widgets import Input, Label, Static, TextArea
 
-from core.errors import InputError
 from core.lab.distillation import (
     MAX_STEPS,
     Distil,
@@ -23,20 +22,17 @@ from core.lab.distillation import (
 )
 from core.lab.records import Answer, Question
 from core.models.registry import DEFAULT_MASKED_LM
-from tui.lab.catalogue import Lab
-from tui.lab.training_pane import TrainingPane
+from tui.lab.training_pane import CURVE_ROWS, MEASURED_SHOWN, TrainingPane, loss_curve, progress_line
+from tui.lab.training_text import duration
 from tui.widgets.bars import bar
 from tui.widgets.fields import Area, Field
 from tui.widgets.number_field import NumberField
-from tui.widgets.pictures.curve import curve
 
-CURVE_CELLS, CURVE_ROWS = 46, 4
-MEASURED_SHOWN = 3
 RECENT_STEPS = 9
 """How many steps the time to go is judged by."""
 
 
-class DistillationPane(TrainingPane):
+class DistillationPane(TrainingPane[DistilStarted, DistilStep, DistilMeasured, Distilled]):
     """A teacher and a text in; a student that learns, and perhaps its folder, out."""
 
     MODELS: ClassVar[dict[str, str]] = {"teacher": DEFAULT_MASKED_LM}
@@ -64,13 +60,6 @@ speed of yours in *Teacher & student*, and measure both models' quality with `nl
     folder = query_one("#distil-folder", Input)
     answer = query_one("#distil-answer", Static)
 
-    def __init__(self, lab: Lab) -> None:
-        super().__init__(lab)
-        self._started: DistilStarted | None = None
-        self._steps: list[DistilStep] = []
-        self._measured: list[DistilMeasured] = []
-        self._done: Distilled | None = None
-
     def compose_body(self) -> ComposeResult:
         """The text, the settings in a row, the folder, the course of the learning."""
         yield Area("", placeholder="text to learn on; empty: bundled stories", id="distil-text", compact=True)
@@ -94,10 +83,10 @@ speed of yours in *Teacher & student*, and measure both models' quality with `nl
         return Distil(
             teacher=self.model("teacher"),
             text=self.text.text if self.text.text.strip() else "",
-            steps=_whole(self.steps),
+            steps=self.steps.whole(),
             learning_rate=self.rate.number(),
             temperature=self.temperature.number(),
-            seed=_whole(self.seed),
+            seed=self.seed.whole(),
             save_to=self.folder.value.strip(),
             resume=resume,
         )
@@ -106,43 +95,30 @@ speed of yours in *Teacher & student*, and measure both models' quality with `nl
         """Add a part to the course of the learning."""
         match answer:
             case DistilStarted():
-                self._started = answer
+                self.started = answer
             case DistilStep():
-                self._steps.append(answer)
+                self.steps_taken.append(answer)
                 self.paint_soon()
                 return
             case DistilMeasured():
-                self._measured.append(answer)
+                self.measured.append(answer)
             case Distilled():
-                self._done = answer
+                self.done = answer
                 self.show_note(f"saved in {answer.folder}" if answer.folder else "")
             case DistilPaused():
-                on = "; ctrl+g goes on from there" if answer.checkpoint else ""
-                self.show_note(f"stopped at step {answer.step} of {answer.steps}{on}")
+                self.show_stopped(answer.step, answer.steps, is_kept=bool(answer.checkpoint))
         self.paint_now()
-
-    def clear(self) -> None:
-        """Forget the course of the last training."""
-        self._started = self._done = None
-        self._steps, self._measured = [], []
 
     def paint(self) -> None:
         """Paint the course so far."""
         parts: list[Content] = []
-        if self._started is not None:
-            parts.append(_start_line(self._started))
-        if self._steps:
-            parts += [_step_line(self._steps, self._done), _loss_lines(self._steps)]
-        if self._measured:
-            parts.append(_distance_lines(self._measured))
+        if self.started is not None:
+            parts.append(_start_line(self.started))
+        if self.steps_taken:
+            parts += [_step_line(self.steps_taken, self.done), _loss_lines(self.steps_taken)]
+        if self.measured:
+            parts.append(_distance_lines(self.measured))
         self.answer.update(Content("").join(parts))
-
-
-def _whole(field: NumberField) -> int:
-    number = field.number()
-    if not number.is_integer():
-        raise InputError(f"{field.name} must be a whole number, got {number:g}", "the up and down keys change it")
-    return int(number)
 
 
 def _start_line(started: DistilStarted) -> Content:
@@ -158,30 +134,21 @@ def _start_line(started: DistilStarted) -> Content:
 def _step_line(steps: list[DistilStep], done: Distilled | None) -> Content:
     last = steps[-1]
     seconds = median(step.seconds for step in steps[-RECENT_STEPS:])
-    minutes, rest = divmod(round(seconds * (last.steps - last.step)), 60)
-    left = f"{minutes} min {rest} s left" if minutes else f"{rest} s left"
+    left = f"{duration(seconds * (last.steps - last.step))} left"
     ends = f"done in {done.seconds:.0f} s" if done is not None else left
-    return Content.assemble(
-        (bar(last.step / last.steps, 10), "$success"),
-        f" step {last.step}/{last.steps}, {seconds:.2f} s each, {ends}\n",
-    )
+    return progress_line(last.step, last.steps, f"{seconds:.2f} s each, {ends}")
 
 
 def _loss_lines(steps: list[DistilStep]) -> Content:
     losses = [step.loss for step in steps]
     least = min(losses)
-    lines = curve([loss - least for loss in losses], CURVE_CELLS, CURVE_ROWS)
     notes = [f"{max(losses):.2f}", "loss", *[""] * (CURVE_ROWS - 3), f"{least:.2f}"]
-    rows = [(f"{note:>6} ", f"{line}\n") for note, line in zip(notes, lines, strict=True)]
     last = steps[-1]
-    parts = [Content.assemble((note, "$text-muted"), (line, "$warning")) for note, line in rows]
-    parts.append(
-        Content.assemble(
-            f"{'now':>6} {last.loss:.3f}",
-            (f": soft {last.soft:.3f}, hard {last.hard:.3f}, cosine {last.cosine:.3f}\n", "$text-muted"),
-        )
+    return Content.assemble(
+        loss_curve([loss - least for loss in losses], notes),
+        f"{'now':>6} {last.loss:.3f}",
+        (f": soft {last.soft:.3f}, hard {last.hard:.3f}, cosine {last.cosine:.3f}\n", "$text-muted"),
     )
-    return Content("").join(parts)
 
 
 def _distance_lines(measured: list[DistilMeasured]) -> Content:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from core.lab.finetuning import (
     Finetune,
@@ -20,6 +19,8 @@ from core.text.visible import visible
 from tui.commands import running
 from tui.commands.options import add_model_options, count, share
 from tui.commands.parser import Parser
+from tui.lab import training_command
+from tui.lab.training_text import duration
 
 SKIPPED_SAID = 5
 """How many rows that cannot be used are named."""
@@ -75,27 +76,18 @@ def run(options: argparse.Namespace) -> int:
         resume=options.resume,
         overwrite=options.overwrite,
     )
-    target = running.target_of(options)
-    return running.ask(question, target, _print_json if options.json else _say, as_json=options.json)
-
-
-def _print_json(answer: Answer) -> None:
-    running.print_typed(answer, _TYPES)
+    return training_command.ask(question, options, _TYPES, _say)
 
 
 def _say(answer: Answer) -> None:
-    live = sys.stderr.isatty()
-    if live:
-        sys.stderr.write("\r\x1b[K")
     match answer:
         case FinetuneStarted():
             _say_start(answer)
-        case FinetuneStep() if live:
-            left = _duration(answer.seconds_left)
-            sys.stderr.write(
+        case FinetuneStep():
+            left = duration(answer.seconds_left)
+            training_command.show_step(
                 f"step {answer.step}/{answer.steps}, epoch {answer.epoch}, loss {answer.loss:.3f}, {left} left"
             )
-            sys.stderr.flush()
         case FinetuneMeasured():
             kept = ", the best so far" if answer.best else ", before training" if answer.step == 0 else ""
             running.say(
@@ -103,9 +95,7 @@ def _say(answer: Answer) -> None:
                 f"F1 {answer.f1:.3f}{kept}"
             )
         case FinetunePaused():
-            running.say(
-                f"stopped at step {answer.step} of {answer.steps}; the same command with --resume goes on from there"
-            )
+            training_command.say_stopped(answer.step, answer.steps)
         case Finetuned():
             _print_end(answer)
 
@@ -121,8 +111,7 @@ def _say_start(started: FinetuneStarted) -> None:
         running.say(f"note: {started.skipped_rows - SKIPPED_SAID:,} more rows are passed over")
     if started.truncated:
         running.say(f"note: {started.truncated:,} rows are cut to their first tokens")
-    if started.step:
-        running.say(f"going on after step {started.step}")
+    training_command.say_going_on(started.step)
 
 
 def _print_end(done: Finetuned) -> None:
@@ -138,12 +127,7 @@ def _print_end(done: Finetuned) -> None:
         ),
         ("F1", f"{done.held_out_f1:.4f}"),
         ("loss", f"{done.held_out_loss:.4f}"),
-        ("time", f"{_duration(done.seconds)}, {done.rows_per_s:.0f} rows/s"),
+        ("time", f"{duration(done.seconds)}, {done.rows_per_s:.0f} rows/s"),
         ("use", f"nlp-tui {done.task.value} … --model FOLDER; nlp-tui eval {done.task.value} FILE --model FOLDER"),
     ):
         print(visible(f"{name:<9} {value}"))
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -24,19 +24,17 @@ from core.lab.finetuning import (
 from core.lab.records import Answer, Question
 from core.models.registry import DEFAULT_MASKED_LM
 from core.text.visible import visible
-from tui.lab.catalogue import Lab
-from tui.lab.training_pane import TrainingPane
+from tui.lab.training_pane import CURVE_ROWS, MEASURED_SHOWN, TrainingPane, loss_curve, progress_line
+from tui.lab.training_text import duration
 from tui.widgets.bars import bar
 from tui.widgets.check import Check
 from tui.widgets.fields import Field
 from tui.widgets.number_field import NumberField
-from tui.widgets.pictures.curve import curve
 
-CURVE_CELLS, CURVE_ROWS = 46, 4
-LABELS_SHOWN, MEASURED_SHOWN = 5, 3
+LABELS_SHOWN = 5
 
 
-class FinetunePane(TrainingPane):
+class FinetunePane(TrainingPane[FinetuneStarted, FinetuneStep, FinetuneMeasured, Finetuned]):
     """A file, a task and a folder in; a model folder out."""
 
     MODELS: ClassVar[dict[str, str]] = {"model": DEFAULT_MASKED_LM}
@@ -62,14 +60,6 @@ options of the command `nlp-tui finetune`.
     overwrite = query_one("#finetune-overwrite", Checkbox)
     answer = query_one("#finetune-answer", Static)
 
-    def __init__(self, lab: Lab) -> None:
-        super().__init__(lab)
-        self._started: FinetuneStarted | None = None
-        self._last: FinetuneStep | None = None
-        self._losses: list[float] = []
-        self._measured: list[FinetuneMeasured] = []
-        self._done: Finetuned | None = None
-
     def compose_body(self) -> ComposeResult:
         """The file, the folder, the settings in a row, the course of the training."""
         for name, placeholder in (("file", "rows.tsv: a text and a label a row"), ("out", "the folder to be made")):
@@ -90,15 +80,12 @@ options of the command `nlp-tui finetune`.
             raise InputError("the file is missing", "name a TSV, CSV or JSON Lines file with texts and labels")
         if not self.out.value.strip():
             raise InputError("the folder is missing", "name one for the model, such as my-model")
-        epochs = self.epochs.number()
-        if not epochs.is_integer():
-            raise InputError(f"epochs must be a whole number, got {epochs:g}", "the up and down keys change it by one")
         return Finetune(
             model=self.model(),
             path=self.file.value.strip(),
             task=FinetuneTask.SIMILAR if self.pairs.value else FinetuneTask.SENTIMENT,
             out=self.out.value.strip(),
-            epochs=int(epochs),
+            epochs=self.epochs.whole(),
             resume=resume,
             overwrite=self.overwrite.value,
         )
@@ -107,20 +94,18 @@ options of the command `nlp-tui finetune`.
         """Add a part to the course of the training."""
         match answer:
             case FinetuneStarted():
-                self.clear()
-                self._started = answer
+                self.started = answer
             case FinetuneStep():
-                self._last = answer
-                self._losses.append(answer.loss)
+                self.steps_taken.append(answer)
                 self.paint_soon()
                 return
             case FinetuneMeasured():
-                self._measured.append(answer)
+                self.measured.append(answer)
             case Finetuned():
-                self._done = answer
+                self.done = answer
                 self.show_note("")
             case FinetunePaused():
-                self.show_note(f"stopped at step {answer.step} of {answer.steps}; ctrl+g goes on from there")
+                self.show_stopped(answer.step, answer.steps)
         self.paint_now()
 
     @on(Input.Changed)
@@ -128,24 +113,21 @@ options of the command `nlp-tui finetune`.
     def _keep_change(self, event: Input.Changed | Checkbox.Changed) -> None:
         event.stop()
 
-    def clear(self) -> None:
-        """Forget the course of the last training."""
-        self._started = self._last = self._done = None
-        self._losses, self._measured = [], []
-
     def paint(self) -> None:
         """Paint the course so far."""
         parts: list[Content] = []
-        if self._started is not None:
-            parts.append(_start_lines(self._started))
-        if self._done is not None:
-            parts.append(_end_lines(self._done))
-        elif self._last is not None:
-            parts.append(_step_line(self._last))
-        if self._losses:
-            parts.append(_loss_lines(self._losses))
-        best = next((one for one in reversed(self._measured) if one.best), None)
-        shown = self._measured[-MEASURED_SHOWN:]
+        if self.started is not None:
+            parts.append(_start_lines(self.started))
+        if self.done is not None:
+            parts.append(_end_lines(self.done))
+        if self.steps_taken:
+            last, losses = self.steps_taken[-1], [step.loss for step in self.steps_taken]
+            if self.done is None:
+                more = f"epoch {last.epoch}, {duration(last.seconds_left)} left"
+                parts.append(progress_line(last.step, last.steps, more))
+            parts.append(loss_curve(losses, ["loss", *[""] * (CURVE_ROWS - 2), f"{last.loss:.3f}"]))
+        best = next((one for one in reversed(self.measured) if one.best), None)
+        shown = self.measured[-MEASURED_SHOWN:]
         parts += [_measured_line(one, one is best) for one in ([best] if best and best not in shown else []) + shown]
         self.answer.update(Content("").join(parts))
 
@@ -163,22 +145,6 @@ def _start_lines(started: FinetuneStarted) -> Content:
         (visible(f"; {started.rows:,} rows, {started.held_out:,} held out{passed}"), "$text-muted"),
         "\n",
     )
-
-
-def _step_line(step: FinetuneStep) -> Content:
-    minutes, seconds = divmod(round(step.seconds_left), 60)
-    left = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
-    return Content.assemble(
-        (bar(step.step / step.steps, 10), "$success"),
-        f" step {step.step}/{step.steps}, epoch {step.epoch}, {left} left\n",
-    )
-
-
-def _loss_lines(losses: list[float]) -> Content:
-    lines = curve(losses, CURVE_CELLS, CURVE_ROWS)
-    notes = ["loss", *[""] * (CURVE_ROWS - 2), f"{losses[-1]:.3f}"]
-    rows = [(f"{note:>6} ", f"{line}\n") for note, line in zip(notes, lines, strict=True)]
-    return Content("").join(Content.assemble((note, "$text-muted"), (line, "$warning")) for note, line in rows)
 
 
 def _measured_line(measured: FinetuneMeasured, is_best: bool) -> Content:
