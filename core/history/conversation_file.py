@@ -20,9 +20,10 @@ from typing import Any
 
 from core.errors import EngineError
 from core.history.run_lines import event_line
-from core.messages.codec import read_known, to_json
+from core.messages.codec import read_known
 from core.messages.protocol import BeamsAdvanced, Event, RunStarted, TokenGenerated
 from core.messages.records import Candidate
+from core.text.visible import to_json
 
 VERSION = 1
 """Of the format; a file with another one is left alone."""

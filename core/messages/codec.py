@@ -6,7 +6,6 @@ A record's class name travels as `"type"`, its fields under their names; a recor
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
@@ -20,18 +19,6 @@ from core.messages.protocol import Answered, Ask, Event, Request
 Record = TypeVar("Record")
 
 _MESSAGES: dict[str, type[Any]] = {kind.__name__: kind for kind in (*get_args(Request), *get_args(Event))}
-
-_TERMINAL_CONTROLS = re.compile("[\x7f-\x9f\u2028\u2029]")
-
-
-def to_json(value: Any) -> str:
-    """One line of JSON that is safe to print: readable Unicode, every control character escaped.
-
-    Args:
-        value: plain JSON values, dicts and lists of them.
-    """
-    line = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return _TERMINAL_CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
 
 
 def to_line(payload: Mapping[str, Any]) -> bytes:

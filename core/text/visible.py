@@ -5,8 +5,10 @@ Invariant: `visible` returns nothing that a terminal obeys, and never U+FFFD.
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
+from typing import Any
 
 from core.errors import InputError
 
@@ -16,6 +18,7 @@ _HIDDEN = re.compile(
     "\ud800-\udfff\U000e0000-\U000e007f]"
     "|(?<=[\x00-\u02ff])\u200d|\u200d(?=[\x00-\u02ff])"  # it joins no letters; beside one, its width is uncertain
 )
+_TERMINAL_CONTROLS = re.compile("[\x7f-\x9f\u2028\u2029]")
 _LAYOUT_CHARACTERS = {0x0A: "\n", 0x09: "\t"}
 _LOOSE = re.compile("^[\u200c\u200d\ufe00-\ufe0f]|[\u200c\u200d]$")
 """Joiners and variation selectors without the character that they change."""
@@ -105,3 +108,13 @@ def check_not_empty(text: str, what: str) -> str:
     if not text.strip():
         raise InputError(f"{what} is empty", "give at least one word")
     return text
+
+
+def to_json(value: Any) -> str:
+    """One line of JSON that is safe to print: readable Unicode, every control character escaped.
+
+    Args:
+        value: plain JSON values, dicts and lists of them.
+    """
+    line = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _TERMINAL_CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", line)

@@ -62,7 +62,7 @@ def use(*arguments: str, folder: Path, stdin: bytes = b"") -> Finished:
         patch("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin))),
         patch("sys.stdout", io.TextIOWrapper(out, encoding="utf-8", write_through=True)),
         patch("sys.stderr", io.TextIOWrapper(err, encoding="utf-8", write_through=True)),
-        patch("tui.commands.running.open_backend", EngineInside),
+        patch("tui.commands.conversing.open_backend", EngineInside),
         patch("tui.cli._drop_output"),  # it would be this process's
     ):
         try:

@@ -13,7 +13,7 @@ from core.messages.protocol import Answered, Work
 from core.messages.records import Target
 from tests.cli.inside import use
 from tui.cli import main
-from tui.commands import running
+from tui.commands import conversing, running
 
 TEXTS = ("A warm, funny film.", "정말 좋은 영화 😀 [/b]")
 
@@ -67,7 +67,7 @@ def test_a_model_of_pairs_and_a_starter_are_named_once_for_all_texts(
 ) -> None:
     scores = (LabelScore("not_equivalent", 0.75), LabelScore("equivalent", 0.25))
 
-    def converse(request: Work, take: running.Take) -> int:
+    def converse(request: Work, take: conversing.Take) -> int:
         for index in range(2):
             answer = Sentiment("starter/mrpc", index, "good", "not_equivalent", scores, (), truncated=False)
             take(Answered(request.id, answer))

@@ -12,10 +12,10 @@ import torch
 
 from core.engine.engine import Engine
 from core.history.run_lines import event_line, read_runs
-from core.messages.codec import to_json
 from core.messages.protocol import Event, Generate, TokenGenerated
 from core.messages.records import Target
 from core.messages.sampling_params import SamplingParams, ScheduledParams
+from core.text.visible import to_json
 from tests.builders import Builder
 from tests.cli.inside import use
 from tests.cli.process import run

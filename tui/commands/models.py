@@ -32,8 +32,9 @@ from core.models.trash import (
 )
 from core.models.verifying import FileState, check_files
 from core.text.visible import visible
+from tui.commands.conversing import EXIT_INTERRUPTED
 from tui.commands.parser import Parser
-from tui.commands.running import EXIT_INTERRUPTED, print_json, say
+from tui.commands.running import print_json, say
 from tui.models.transfer_text import transfer_text
 
 EXIT_DECLINED = 1

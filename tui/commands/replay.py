@@ -14,8 +14,9 @@ from core.history.run_lines import LoggedRun, LoggedToken, read_runs
 from core.messages.protocol import Generate, SequenceDone, TokenGenerated
 from core.messages.records import NOT_TRACED, Provenance, Target
 from core.messages.sampling_params import ScheduledParams
+from tui.commands.conversing import converse_in_turn
 from tui.commands.parser import Parser
-from tui.commands.running import converse_in_turn, print_json, say
+from tui.commands.running import print_json, say
 
 TOLERANCE = 1e-4
 """How far a log-probability or final probability may move on another machine before it counts as different."""

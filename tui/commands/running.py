@@ -6,23 +6,19 @@ What is printed for people passes through `visible`, so no byte of a prompt or a
 from __future__ import annotations
 
 import argparse
-import asyncio
-import contextlib
-import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from core.backends.backend import Reply
 from core.backends.catalogue import open_backend
-from core.lab.records import Answer, Question
-from core.messages.codec import to_json
-from core.messages.protocol import Answered, Ask, Progress, Work
-from core.messages.records import Target
 from core.models.registry import starters_note
-from core.text.visible import visible
+from core.text.visible import to_json, visible
 
-EXIT_INTERRUPTED = 130
+if TYPE_CHECKING:
+    from core.lab.records import Answer, Question
+    from core.messages.protocol import Work
+    from core.messages.records import Target
+    from tui.commands.conversing import Take
 
 
 def target_of(options: argparse.Namespace) -> Target:
@@ -32,6 +28,8 @@ def target_of(options: argparse.Namespace) -> Target:
         EngineError: as `Backend.check`.
     """
     open_backend().check(options.model, getattr(options, "starter", ""))
+    from core.messages.records import Target  # with dozens of records, which --help does without
+
     return Target(options.model, options.device, options.dtype)
 
 
@@ -60,6 +58,8 @@ def ask(question: Question, target: Target, take: Callable[[Answer], None], *, a
         as_json: whether that is JSON, without talk.
     """
 
+    from core.messages.protocol import Answered, Ask  # see target_of
+
     def take_event(event: object) -> None:
         if isinstance(event, Answered):
             take(event.answer)
@@ -71,58 +71,8 @@ def ask(question: Question, target: Target, take: Callable[[Answer], None], *, a
     return status
 
 
-Take: TypeAlias = Callable[[object], None]
-"""Takes the events of a request as they come, progress aside."""
-
-
 def converse(request: Work, take: Take) -> int:
     """Send one request, hand its events to `take`, and return the exit code; ctrl+c ends it cleanly."""
+    from tui.commands.conversing import converse_in_turn  # asyncio, which --help does without
+
     return converse_in_turn([(request, take)])
-
-
-def converse_in_turn(exchanges: Iterable[tuple[Work, Take]]) -> int:
-    """Send requests one after the other to one backend; the next one is asked for when the last is answered.
-
-    Args:
-        exchanges: each request with what takes its events; nothing more is taken from it after a ctrl+c.
-
-    Returns:
-        The exit code.
-    """
-
-    async def conversation() -> int:
-        backend, interrupted = open_backend(), False
-        try:
-            for request, take in exchanges:
-                reply = await backend.send(request)
-
-                def interrupt(reply: Reply = reply) -> None:
-                    nonlocal interrupted
-                    interrupted = True
-                    reply.cancel()
-
-                with contextlib.suppress(NotImplementedError):  # no signal handlers in this kind of event loop
-                    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupt)
-                await _take_all(reply, take)
-                if interrupted:
-                    return EXIT_INTERRUPTED
-        finally:
-            await backend.close()
-        return 0
-
-    return _run(conversation())
-
-
-def _run(conversation: Coroutine[Any, Any, int]) -> int:
-    return asyncio.run(conversation)
-
-
-async def _take_all(reply: Reply, take: Take) -> None:
-    shows_progress = sys.stderr.isatty()
-    async for event in reply:
-        if isinstance(event, Progress):
-            if shows_progress:
-                sys.stderr.write(f"\r\x1b[K{event.stage} {event.fraction:.0%}" if event.fraction < 1 else "\r\x1b[K")
-                sys.stderr.flush()
-        else:
-            take(event)

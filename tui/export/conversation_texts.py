@@ -12,9 +12,8 @@ from datetime import datetime
 
 from core.history.conversation_file import Header, Place, header_line, run_line, title_of
 from core.history.run_lines import event_line
-from core.messages.codec import to_json
 from core.messages.protocol import RunStarted
-from core.text.visible import token_label
+from core.text.visible import to_json, token_label
 from tui.conversations.branch_tree import parent_of, reading_order, taken_token, writes_on
 from tui.export.run_texts import block, code, events, model_line, numbers_list, output_text, settings_list
 from tui.transcript.kept_run import KeptRun, ShownTurn

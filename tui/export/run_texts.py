@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from dataclasses import fields
 
 from core.history.run_lines import event_line
-from core.messages.codec import to_json
 from core.messages.protocol import Retuned, RunStarted, SequenceDone, TokenGenerated
 from core.messages.records import ModelInfo, StepRecord, describe_precision
 from core.messages.sampling_params import SamplingParams
-from core.text.visible import visible
+from core.text.visible import to_json, visible
 from tui.transcript.kept_run import KeptRun
 from tui.transcript.run_numbers import choice_line, loop_line, speed_line
 

@@ -10,7 +10,7 @@ from core.backends.abilities import check_can, needs
 from core.errors import InputError
 from core.history.run_lines import event_line, line_event
 from core.lab.sentiment import ReadSentiment
-from core.messages.codec import decode, encode, to_json
+from core.messages.codec import decode, encode
 from core.messages.protocol import (
     Ask,
     Compare,
@@ -25,6 +25,7 @@ from core.messages.protocol import (
 )
 from core.messages.records import Ability, ModelInfo, Target
 from core.messages.sampling_params import SamplingParams, ScheduledParams
+from core.text.visible import to_json
 from tests.saved import INFO
 
 MODEL, PARAMS = "starter/gpt2", SamplingParams()

@@ -18,10 +18,11 @@ from core.errors import EngineError
 from core.lab.catalogue import TOPICS
 from core.lab.records import Answer, Question
 from core.messages import protocol
-from core.messages.codec import decode, encode, to_json
+from core.messages.codec import decode, encode
 from core.messages.protocol import Compared, Done, Event, Failed, Generate, Inspected, Loaded, Request
 from core.messages.records import Candidate, Target
 from core.messages.sampling_params import SamplingParams
+from core.text.visible import to_json
 
 KINDS: tuple[type[Any], ...] = (*get_args(Request), *get_args(Event))
 
