@@ -33,7 +33,7 @@ USUAL = "not slow"
 LOWER_LEVEL = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
 """Has torch and oneDNN compute as on a processor with AVX2 alone."""
 
-LOWER_LEVEL_TESTS = ["tests/core/engine/networks", "tests/core/engine/generation", "tests/core/engine/test_engine.py"]
+LOWER_LEVEL_TESTS = ["tests/core/engine", "tests/tui/commands", "-m", USUAL]
 
 
 def main(arguments: list[str]) -> int:
