@@ -6,7 +6,6 @@ Reads config.json and the headers of the weights, nothing else, and runs no code
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from core.errors import ModelFormatError
@@ -31,17 +30,34 @@ def check_model(model: ResolvedModel) -> tuple[TensorEntry, ...]:
     """
     config = read_config(model)
     check_no_code(model.name, config)
-    files = weight_files(model)
-    for path in files:
+    for path in weight_files(model):
         if path.suffix in PICKLES:
             raise ModelFormatError(
                 f"the index of {model.name} names {path.name}, a pickle, which can run code when opened",
                 "convert the model with save_pretrained(…), which writes safetensors",
             )
-    entries = _entries(model, files)
+    entries = tensors_of(model)
     check_weights(model.name, entries)
     _check_embedding(model.name, config, entries)
     return entries
+
+
+def tensors_of(model: ResolvedModel) -> tuple[TensorEntry, ...]:
+    """List the tensors of the model's files; of a file that others use too, those that the index names.
+
+    Raises:
+        ModelFormatError: a file is broken, or lacks what the index says of it.
+    """
+    headers = {path: {entry.name: entry for entry in read_header(path)} for path in weight_files(model)}
+    named = weight_map(model)
+    if not named:
+        return tuple(entry for header in headers.values() for entry in header.values())
+    for name, path in named.items():
+        if name not in headers[path]:
+            raise ModelFormatError(
+                f"the index of {model.name} says that {name} is in {path.name}, which lacks it", "download it again"
+            )
+    return tuple(headers[path][name] for name, path in named.items())
 
 
 def check_no_code(name: str, config: Mapping[str, Any]) -> None:
@@ -76,19 +92,6 @@ def check_vocabulary(name: str, entries: int, vocab_size: int) -> None:
             f"the tokenizer of {name} has {entries} entries, the model {vocab_size}",
             "tokenizer and weights do not belong together",
         )
-
-
-def _entries(model: ResolvedModel, files: list[Path]) -> tuple[TensorEntry, ...]:
-    headers = {path: {entry.name: entry for entry in read_header(path)} for path in files}
-    named = weight_map(model)
-    if not named:
-        return tuple(entry for header in headers.values() for entry in header.values())
-    for name, path in named.items():
-        if name not in headers[path]:
-            raise ModelFormatError(
-                f"the index of {model.name} says that {name} is in {path.name}, which lacks it", "download it again"
-            )
-    return tuple(headers[path][name] for name, path in named.items())
 
 
 def _check_embedding(name: str, config: Mapping[str, Any], entries: tuple[TensorEntry, ...]) -> None:

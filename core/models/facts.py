@@ -5,15 +5,15 @@ Reads a few kilobytes a model; needs neither torch nor safetensors.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import EngineError
+from core.models.checks import tensors_of
 from core.models.gguf_header import read_gguf
 from core.models.registry import COURSE_MODELS, STARTERS, ResolvedModel, Source, Task, read_config, weight_files
-from core.models.safetensors_header import TensorEntry, read_header
+from core.models.safetensors_header import TensorEntry
 from core.precision import DTYPES, Precision
 
 _TASKS = {
@@ -78,7 +78,7 @@ def model_facts(model: ResolvedModel) -> ModelFacts:
         if model.source is Source.STARTER:
             own = model.folder.resolve()
             shared_bytes = sum(size for path, size in sizes.items() if not path.is_relative_to(own))
-        entries = [entry for entry in _entries(model) if entry.is_weight]
+        entries = [entry for entry in tensors_of(model) if entry.is_weight]
     except EngineError as error:
         summary = error.message
     except OSError as error:
@@ -141,16 +141,6 @@ def _license_of_gguf(file: Path) -> str:
 
 def _architecture(value: object) -> str:
     return str(value[0]) if isinstance(value, list) and value else "unknown"
-
-
-def _entries(model: ResolvedModel) -> list[TensorEntry]:
-    """The tensors of the model's files; of a file that others use too, those that the index names."""
-    entries = [entry for path in weight_files(model) for entry in read_header(path)]
-    index = model.folder / "model.safetensors.index.json"
-    if not index.exists():
-        return entries
-    named = json.loads(index.read_text(encoding="utf-8"))["weight_map"].keys()
-    return [entry for entry in entries if entry.name in named]
 
 
 def task_of(name: str, architecture: str) -> str:

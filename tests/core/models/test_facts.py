@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import struct
 from dataclasses import replace
 from pathlib import Path
@@ -96,6 +98,15 @@ def test_an_odd_config_is_not_an_error(architectures: str, tmp_path: Path) -> No
     (tmp_path / "config.json").write_text(f'{{"architectures": {architectures}}}')
     model = resolve(str(tmp_path))
     assert model_facts(model).task == model_facts(replace(model, name="x")).task == ""
+
+
+def test_an_index_that_names_what_its_file_lacks_says_so_and_is_not_an_error(tmp_path: Path, gpt2_folder: Path) -> None:
+    folder = Path(shutil.copytree(gpt2_folder, tmp_path / "copy"))
+    index = {"weight_map": {"h.99.weight": "model.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    facts = model_facts(resolve(str(folder)))
+    assert "says that h.99.weight is in model.safetensors, which lacks it" in facts.summary
+    assert facts.parameters == 0
 
 
 def test_a_gguf_file_that_is_not_converted_is_known_by_its_own_header(tmp_path: Path) -> None:
