@@ -12,7 +12,7 @@ import os
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from core.child_process import ChildProcess
 from core.errors import KINDS, DownloadError, EngineError
@@ -44,16 +44,9 @@ _TRUE = {"1", "ON", "YES", "TRUE"}
 
 
 @dataclass(frozen=True, slots=True)
-class Transferring:
-    """How far a download is."""
+class Transferring(Fetching):
+    """How far a download is, and how fast."""
 
-    file: str
-    number: int
-    """Of the file, from 1 up."""
-    count: int
-    done_bytes: int
-    """Of all files, what was there before included."""
-    total_bytes: int
     bytes_per_s: float
     """Over the last few seconds; 0 until there is something to measure."""
     eta_s: float | None
@@ -218,9 +211,7 @@ class _Speed:
         """How far a download is, with its speed now."""
         rate, left = self.measure(event.done_bytes), event.total_bytes - event.done_bytes
         eta_s = left / rate if rate and not silent_s else None
-        return Transferring(
-            *(event.file, event.number, event.count, event.done_bytes, event.total_bytes, rate, eta_s, silent_s)
-        )
+        return Transferring(**asdict(event), bytes_per_s=rate, eta_s=eta_s, silent_s=silent_s)
 
     def measure(self, done_bytes: int) -> float:
         """Take a new point; 0 while there is nothing to compare it with."""

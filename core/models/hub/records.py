@@ -64,7 +64,7 @@ class Fetching:
 
     file: str
     number: int
-    """From 1 up."""
+    """Of the file, from 1 up."""
     count: int
     done_bytes: int
     """Of all files, what was there before included."""
