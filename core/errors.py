@@ -53,7 +53,7 @@ class EngineStoppedError(EngineError):
     """The engine process ended before it answered."""
 
 
-KINDS: dict[str, type[EngineError]] = {
+ERROR_KINDS: dict[str, type[EngineError]] = {
     kind.__name__: kind
     for kind in (
         EngineError,

@@ -18,6 +18,9 @@ MODULES = {
 
 MOST_MODULES = 15
 
+HOOKS = {"COMMANDS", "TASKS", "add_arguments", "main", "run"}
+"""Names that many modules have, because a catalogue or the command line looks for them."""
+
 
 def imported(path: Path) -> Iterator[str]:
     """The modules of ours that a file imports anywhere in it, for the type checker too."""
@@ -30,6 +33,21 @@ def imported(path: Path) -> Iterator[str]:
                     name = f"{module}.{alias.name}"
                     if name in MODULES or module in MODULES:
                         yield name if name in MODULES else module
+
+
+def public_names(path: Path) -> Iterator[str]:
+    """The classes, functions and constants that a file defines for others."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        match node:
+            case (
+                ast.ClassDef(name) | ast.FunctionDef(name) | ast.AsyncFunctionDef(name) | ast.AnnAssign(ast.Name(name))
+            ):
+                found = [name]
+            case ast.Assign(targets):
+                found = [one.id for target in targets for one in ast.walk(target) if isinstance(one, ast.Name)]
+            case _:
+                found = []
+        yield from (name for name in found if not name.startswith("_"))
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
@@ -45,6 +63,16 @@ def test_no_room_holds_more_than_a_reader_can_take_in() -> None:
     rooms = {path.parent for path in MODULES.values()}
     counts = {str(room.relative_to(REPOSITORY)): len([*room.glob("*.py")]) - 1 for room in rooms}
     assert {room: count for room, count in counts.items() if count > MOST_MODULES} == {}
+
+
+def test_no_public_name_means_two_things() -> None:
+    homes: dict[str, set[str]] = {}
+    for module, path in MODULES.items():
+        for name in public_names(path):
+            homes.setdefault(name, set()).add(module)
+    assert len(homes) > 1000, "the names were not found"
+    assert {name: modules for name, modules in homes.items() if len(modules) > 1 and name not in HOOKS} == {}
+    assert {name for name in HOOKS if len(homes[name]) == 1} == set(), "a hook that is an ordinary name by now"
 
 
 def test_every_room_says_what_lives_there_and_nothing_else() -> None:

@@ -21,7 +21,7 @@ from tui.commands.options import add_model_options
 from tui.commands.parser import EXIT_USAGE, CommandParser, Parser
 from tui.lab.command_catalogue import COMMANDS as LAB_COMMANDS
 
-EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PIPE_CLOSED = 1, 130, 141
+EXIT_FAILED, _EXIT_INTERRUPTED, EXIT_PIPE_CLOSED = 1, 130, 141
 
 
 class _Version(argparse.Action):
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(visible(f"error: {error}"), file=sys.stderr)
         return EXIT_USAGE if isinstance(error, SettingError | InputError) else EXIT_FAILED
     except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+        return _EXIT_INTERRUPTED
     except BrokenPipeError:
         _drop_output()
         return EXIT_PIPE_CLOSED

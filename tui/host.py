@@ -13,7 +13,7 @@ from core.errors import EngineError
 from core.messages.records import ModelInfo, RunStats, Target
 
 
-class Task(Protocol):
+class OngoingWork(Protocol):
     """Work under way."""
 
     def cancel(self) -> object:
@@ -31,7 +31,7 @@ class Host(Protocol):
     def model(self) -> ModelInfo | None:
         """The model that is loaded; None until it is."""
 
-    def work(self, work: Coroutine[Any, Any, None], group: str) -> Task:
+    def work(self, work: Coroutine[Any, Any, None], group: str) -> OngoingWork:
         """Do something in the background, in the place of what was begun in the same group."""
 
     def batch_update(self) -> AbstractContextManager[None]:

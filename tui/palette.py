@@ -18,7 +18,7 @@ from tui.lab.catalogue import LABS
 from tui.main.screen import MainScreen
 from tui.widgets.dialogs import NameDialog
 
-Command: TypeAlias = tuple[str, str, Callable[[], object]]
+_Command: TypeAlias = tuple[str, str, Callable[[], object]]
 """Name, help text, and what it does."""
 
 
@@ -37,14 +37,14 @@ class _Commands(Provider):
             if (score := matcher.match(name)) > 0:
                 yield Hit(score, matcher.highlight(name), run, help=help_text)
 
-    def _commands(self) -> Iterator[Command]:
+    def _commands(self) -> Iterator[_Command]:
         raise NotImplementedError
 
 
 class LabCommands(_Commands):
     """The panes of the lab, from everywhere."""
 
-    def _commands(self) -> Iterator[Command]:
+    def _commands(self) -> Iterator[_Command]:
         for lab in LABS:
             yield f"Lab: {lab.title}", "Open this pane of the lab (F6)", partial(_open_lab, self.app, lab.name)
 
@@ -52,7 +52,7 @@ class LabCommands(_Commands):
 class MainCommands(_Commands):
     """Commands of the main screen."""
 
-    def _commands(self) -> Iterator[Command]:
+    def _commands(self) -> Iterator[_Command]:
         screen = self.screen
         if not isinstance(screen, MainScreen):
             return

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Protocol
 
-from core.errors import KINDS, EngineError
+from core.errors import ERROR_KINDS, EngineError
 from core.messages.protocol import LAST_EVENTS, Event, Failed, Progress, Work
 from core.messages.sampling_params import SamplingParams
 
@@ -109,7 +109,7 @@ class Reply:
         """Hand in an event (the backend's side)."""
         self.started = self.started or not isinstance(event, Progress)
         if isinstance(event, Failed):
-            error = KINDS.get(event.kind, EngineError)(event.message, event.hint)
+            error = ERROR_KINDS.get(event.kind, EngineError)(event.message, event.hint)
             error.__cause__ = RuntimeError(event.detail) if event.detail else None
             self.fail(error)
             return

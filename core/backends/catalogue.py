@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class BackendKind:
     """A kind of backend."""
 
     scheme: str
@@ -33,7 +33,7 @@ class Kind:
         return address.startswith(f"{self.scheme}:") if self.scheme else not address
 
 
-KINDS = (Kind("", "core.backends.process", "EngineProcess", "a process of this machine"),)
+BACKEND_KINDS = (BackendKind("", "core.backends.process", "EngineProcess", "a process of this machine"),)
 
 
 def open_backend(address: str = "") -> Backend:
@@ -42,9 +42,11 @@ def open_backend(address: str = "") -> Backend:
     Raises:
         InputError: no kind of backend has such an address.
     """
-    kind = next((kind for kind in KINDS if kind.has(address)), None)
+    kind = next((kind for kind in BACKEND_KINDS if kind.has(address)), None)
     if kind is None:
-        known = "; ".join(f"{kind.scheme}:… is {kind.summary}" if kind.scheme else kind.summary for kind in KINDS)
+        known = "; ".join(
+            f"{kind.scheme}:… is {kind.summary}" if kind.scheme else kind.summary for kind in BACKEND_KINDS
+        )
         raise InputError(f"no engine is known at the address {address!r}", f"there are: {known}")
     maker = getattr(import_module(kind.module), kind.maker)
     backend: Backend = maker(address) if address else maker()

@@ -16,7 +16,7 @@ from core.messages.records import ModelInfo
 from core.messages.sampling_params import SAMPLERS, SETTINGS, SamplingParams, describe_change
 from core.models.registry import Source
 
-TOP = 10
+_TOP = 10
 """How many candidates the script prints."""
 
 _IDS_A_LINE = 12
@@ -215,7 +215,7 @@ def _table() -> str:
         "# What may come next: the model's own softmax over the whole vocabulary.\n"
         "with torch.no_grad():\n"
         "    logits = model(input_ids).logits[0, -1].float()\n"
-        f"probabilities, ids = logits.softmax(-1).topk({TOP})\n"
+        f"probabilities, ids = logits.softmax(-1).topk({_TOP})\n"
         "for rank, (probability, id_) in enumerate(zip(probabilities.tolist(), ids.tolist()), start=1):\n"
         '    print(f"{rank:>4} {id_:>6} {probability:.7f}  {tokenizer.decode([id_])!r}")'
     )

@@ -124,7 +124,7 @@ def place_of(value: dict[str, Any]) -> Place:
     )
 
 
-def read_header(line: bytes, name: str) -> Header:
+def read_conversation_header(line: bytes, name: str) -> Header:
     """The header of a file from its first line.
 
     Raises:

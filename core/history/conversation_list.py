@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import EngineError
-from core.history.conversation_file import SUFFIX, ConversationDamagedError, ConversationFile, Header, read_header
+from core.history.conversation_file import (
+    SUFFIX,
+    ConversationDamagedError,
+    ConversationFile,
+    Header,
+    read_conversation_header,
+)
 from core.history.conversation_reader import check_lines, run_offsets
 
 TRASH = "trash"
@@ -64,7 +70,7 @@ def summary_of(path: Path) -> Summary:
     """
     content = path.read_bytes()
     content = content[: content.rfind(b"\n") + 1]  # what is behind it is a line in the making
-    header = read_header(content.partition(b"\n")[0], path.name)
+    header = read_conversation_header(content.partition(b"\n")[0], path.name)
     check_lines(content, path.name)
     begins = run_offsets(content)
     turns: set[int] = set()
@@ -79,7 +85,7 @@ def summary_of(path: Path) -> Summary:
     return Summary(path, header, path.stat().st_mtime, len(turns), "\n".join(texts).casefold())
 
 
-def move_to_trash(path: Path) -> Path:
+def trash_conversation(path: Path) -> Path:
     """Delete a conversation so that it can be brought back; returns where it is now.
 
     Raises:
@@ -96,8 +102,8 @@ def move_to_trash(path: Path) -> Path:
         held.close()
 
 
-def bring_back(trashed: Path) -> Path:
-    """Undo `move_to_trash`; returns where the conversation is now.
+def bring_back_conversation(trashed: Path) -> Path:
+    """Undo `trash_conversation`; returns where the conversation is now.
 
     Raises:
         EngineError: something of that name is there already.

@@ -17,7 +17,7 @@ from core.history.conversation_file import (
     Header,
     Place,
     place_of,
-    read_header,
+    read_conversation_header,
 )
 from core.history.run_lines import line_event
 from core.messages.protocol import BeamsAdvanced, Event, RunStarted, SequenceDone, TokenGenerated
@@ -78,7 +78,7 @@ def read_conversation(file: ConversationFile) -> SavedConversation:
         OSError: it cannot be read.
     """
     content, name = file.read(), file.path.name
-    header = read_header(content.partition(b"\n")[0], name)
+    header = read_conversation_header(content.partition(b"\n")[0], name)
     check_lines(content, name)
     begins = run_offsets(content)
     runs = []

@@ -118,7 +118,7 @@ def line_event(value: dict[str, Any]) -> Event | None:
             return None
 
 
-def read_lines(lines: Iterable[str], source: str) -> Iterator[tuple[int, dict[str, Any]]]:
+def _objects(lines: Iterable[str], source: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """The objects of a log with their line numbers; the last line may be half there.
 
     Args:
@@ -151,7 +151,7 @@ def read_runs(lines: Iterable[str], source: str) -> list[LoggedRun]:
         InputError: a line does not belong there, or a run lacks something.
     """
     runs: list[LoggedRun] = []
-    for number, value in read_lines(lines, source):
+    for number, value in _objects(lines, source):
         kind = value.get("type")
         if not runs and kind in ("token", "done", "retuned"):
             raise InputError(f"line {number} of {source} comes before any run", "give the whole file")

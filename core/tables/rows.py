@@ -29,7 +29,7 @@ _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _BLANK = "the line is blank"
 
 
-class Format(StrEnum):
+class TableFormat(StrEnum):
     """How a file separates its columns."""
 
     TSV = "TSV"
@@ -40,12 +40,12 @@ class Format(StrEnum):
 
 
 _FORMATS = {
-    ".tsv": Format.TSV,
-    ".tab": Format.TSV,
-    ".csv": Format.CSV,
-    ".jsonl": Format.JSONL,
-    ".ndjson": Format.JSONL,
-    ".json": Format.JSONL,
+    ".tsv": TableFormat.TSV,
+    ".tab": TableFormat.TSV,
+    ".csv": TableFormat.CSV,
+    ".jsonl": TableFormat.JSONL,
+    ".ndjson": TableFormat.JSONL,
+    ".json": TableFormat.JSONL,
 }
 
 
@@ -91,12 +91,12 @@ class _Record:
     problem: str = ""
 
 
-def format_of(path: Path) -> Format:
+def format_of(path: Path) -> TableFormat:
     """The format that a file's name tells; plain text when it tells none."""
-    return _FORMATS.get(path.suffix.lower(), Format.PLAIN)
+    return _FORMATS.get(path.suffix.lower(), TableFormat.PLAIN)
 
 
-def usable(_: Row) -> str:
+def _usable(_: Row) -> str:
     """No complaint about any row."""
     return ""
 
@@ -108,7 +108,7 @@ def read_rows(
     texts: int = 1,
     label: LabelUse = LabelUse.REQUIRED,
     limit: int = 0,
-    check: Callable[[Row], str] = usable,
+    check: Callable[[Row], str] = _usable,
 ) -> Table:
     """Read a table.
 
@@ -131,7 +131,7 @@ def read_rows(
         kind = _detect(file, path)
         for record in _records(file, kind):
             if layout is None and not record.problem:
-                is_header = kind is Format.JSONL
+                is_header = kind is TableFormat.JSONL
                 layout = find_columns(record.cells, columns, texts=texts, label=label, is_header=is_header)
                 if layout.has_header:
                     continue
@@ -184,7 +184,7 @@ def _nothing_usable(path: Path, broken: Sequence[BrokenRow]) -> InputError:
     return InputError(f"none of the {len(broken):,} rows of {path} can be used ({first})", "check the columns")
 
 
-def _detect(file: BinaryIO, path: Path) -> Format:
+def _detect(file: BinaryIO, path: Path) -> TableFormat:
     """How the file separates its columns; leaves the file at its beginning."""
     start = file.read(4096)
     file.seek(0)
@@ -192,11 +192,11 @@ def _detect(file: BinaryIO, path: Path) -> Format:
         raise InputError(f"{path} is UTF-16, not UTF-8", "re-encode it with iconv -f UTF-16 -t UTF-8")
     first_line = start.removeprefix(_UTF8_MARK).lstrip().partition(b"\n")[0]
     told = format_of(path)
-    if told is not Format.PLAIN:
+    if told is not TableFormat.PLAIN:
         return told
     if first_line.startswith(b"{"):
-        return Format.JSONL
-    return Format.TSV if b"\t" in first_line else Format.PLAIN
+        return TableFormat.JSONL
+    return TableFormat.TSV if b"\t" in first_line else TableFormat.PLAIN
 
 
 def _lines(file: Iterable[bytes]) -> Iterator[_Record]:
@@ -210,16 +210,16 @@ def _lines(file: Iterable[bytes]) -> Iterator[_Record]:
             yield _Record(number, problem=f"not valid UTF-8 (byte {error.start + 1} of the line)")
 
 
-def _records(file: Iterable[bytes], kind: Format) -> Iterator[_Record]:
+def _records(file: Iterable[bytes], kind: TableFormat) -> Iterator[_Record]:
     """The cells of each row; blank lines at the end of the file are none."""
     match kind:
-        case Format.CSV:
+        case TableFormat.CSV:
             found = _csv_records(file)
-        case Format.JSONL:
+        case TableFormat.JSONL:
             found = _json_records(_lines(file))
-        case Format.TSV:
+        case TableFormat.TSV:
             found = _split_records(_lines(file), "\t")
-        case Format.PLAIN:
+        case TableFormat.PLAIN:
             found = (record for record in _split_records(_lines(file), "") if record.problem != _BLANK)
     blanks: list[_Record] = []
     for record in found:

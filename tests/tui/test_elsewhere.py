@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from core.backends import catalogue
-from core.backends.catalogue import Kind
+from core.backends.catalogue import BackendKind
 from core.messages.protocol import Generate, Load
 from core.messages.records import Ability, Target
 from tests.toy.backend import WORDS, ToyBackend
@@ -29,7 +29,7 @@ TEXT = "".join(WORDS)
 def toy_row(monkeypatch: pytest.MonkeyPatch) -> None:
     """The toy has the empty address, which otherwise is the engine process's."""
     monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
-    monkeypatch.setattr(catalogue, "KINDS", (Kind("", "tests.toy.backend", "ToyBackend", "two words"),))
+    monkeypatch.setattr(catalogue, "BACKEND_KINDS", (BackendKind("", "tests.toy.backend", "ToyBackend", "two words"),))
 
 
 def refusal(ability: Ability, model: str = "toy") -> str:

@@ -24,7 +24,7 @@ from tui.commands.options import setting
 from tui.commands.parser import Parser
 from tui.commands.running import print_json, say
 
-PROMPT = "Once upon a time there was a little house by the sea, and in it"
+_PROMPT = "Once upon a time there was a little house by the sea, and in it"
 REPEATS = 3
 
 
@@ -99,7 +99,7 @@ async def measure(backend: Backend, model: str, device: str, new_tokens: int) ->
             if info.dtype != precision and speeds:
                 speeds.append(Speed(model, precision, 0.0, 0.0, 0.0, 0.0, 0.0, info.load_s, 0.0, 1.0, info.note))
                 continue
-            runs = [await _run(backend, Generate(target, PROMPT, _params(new_tokens))) for _ in range(REPEATS + 1)]
+            runs = [await _run(backend, Generate(target, _PROMPT, _params(new_tokens))) for _ in range(REPEATS + 1)]
             speeds.append(_summary(model, info, runs[1:], speeds[0].tokens_per_s if speeds else 0.0))
     finally:
         await backend.close()

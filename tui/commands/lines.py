@@ -8,7 +8,7 @@ from tui.commands.options import read_text
 from tui.widgets.lines import split_lines
 
 
-def read_lines(file: str, what: str) -> tuple[str, ...]:
+def read_text_lines(file: str, what: str) -> tuple[str, ...]:
     """The lines of a UTF-8 file without those that are blank, and without white space at their ends.
 
     Args:

@@ -17,7 +17,7 @@ from tui.commands.running import print_json
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class KnownFolder:
     """One folder."""
 
     name: str
@@ -26,7 +26,7 @@ class Place:
     purpose: str
 
 
-def places() -> list[Place]:
+def places() -> list[KnownFolder]:
     """Every folder that is read or written."""
     found: tuple[tuple[str, Path, str], ...] = (
         ("starters", STARTER_FOLDER, "the bundled models; only read"),
@@ -39,7 +39,7 @@ def places() -> list[Place]:
         ("config", locations.config_folder(), "settings; none are kept so far"),
         ("log", locations.log_folder(), "logs; none are written so far"),
     )
-    return [Place(name, str(path), path.is_dir(), purpose) for name, path, purpose in found]
+    return [KnownFolder(name, str(path), path.is_dir(), purpose) for name, path, purpose in found]
 
 
 def add_arguments(parser: Parser) -> None:

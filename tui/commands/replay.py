@@ -18,7 +18,7 @@ from tui.commands.conversing import converse_in_turn
 from tui.commands.parser import Parser
 from tui.commands.running import print_json, say
 
-TOLERANCE = 1e-4
+_TOLERANCE = 1e-4
 """How far a log-probability or final probability may move on another machine before it counts as different."""
 
 
@@ -54,11 +54,11 @@ class Repetition:
                 f"{where}: {twin.text!r} (id {twin.id}, logprob {twin.logprob:.4f}) recorded, "
                 f"{step.text!r} (id {step.id}, logprob {step.logprob:.4f}) now"
             )
-        elif moved > TOLERANCE:
+        elif moved > _TOLERANCE:
             self.difference = (
                 f"{where}: logprob of {twin.text!r} is {twin.logprob:.6f} recorded, {step.logprob:.6f} now"
             )
-        elif abs(step.final_prob - twin.final_prob) > TOLERANCE:
+        elif abs(step.final_prob - twin.final_prob) > _TOLERANCE:
             self.difference = (
                 f"{where}: final probability of {twin.text!r} is {twin.final_prob:.6f} recorded, "
                 f"{step.final_prob:.6f} now"

@@ -26,11 +26,11 @@ SIDES = "AB"
 SHARED_SHOWN = 8
 """How many of the tokens that both texts begin with are shown before they part."""
 
-NAME_CELLS, DEPARTS_CELLS = 12, 22
+_NAME_CELLS, DEPARTS_CELLS = 12, 22
 NOT_MARKED = "·"
 """Stands where A or B may stand: a row that began with a space would lose it."""
 
-HEADING = f"{NOT_MARKED} {'run':<{NAME_CELLS}} {'left at':<{DEPARTS_CELLS}} {'log p':>8} {'a token':>7} {'n':>4}  text"
+HEADING = f"{NOT_MARKED} {'run':<{_NAME_CELLS}} {'left at':<{DEPARTS_CELLS}} {'log p':>8} {'a token':>7} {'n':>4}  text"
 
 
 class BranchList(OptionList):
@@ -114,7 +114,7 @@ the prompt, the shared ones too, under the model's own softmax; **a token** is t
         mark = SIDES[self._marked.index(place)] if place in self._marked else NOT_MARKED
         numbers = f"{node.logprob:>8.2f} {node.mean:>7.2f} {len(node.tokens):>4}"
         text = visible(" ".join(node.text.split()))
-        name = fit(node.guide + node.label, NAME_CELLS)
+        name = fit(node.guide + node.label, _NAME_CELLS)
         return Content(f"{mark} {name} {fit(node.departs, DEPARTS_CELLS)} {numbers}  {text}")
 
     def _pair(self) -> list[int]:

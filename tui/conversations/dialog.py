@@ -19,7 +19,13 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from core.errors import EngineError
-from core.history.conversation_list import Summary, bring_back, conversation_paths, move_to_trash, summary_of
+from core.history.conversation_list import (
+    Summary,
+    bring_back_conversation,
+    conversation_paths,
+    summary_of,
+    trash_conversation,
+)
 from core.text.visible import visible
 from tui.widgets.fields import Field
 
@@ -125,7 +131,7 @@ class ConversationsDialog(ModalScreen[Path | None]):
             if not self._release(chosen.path):
                 self.say("still writing; close this and press Esc, which stops it")
                 return
-            trashed = move_to_trash(chosen.path)
+            trashed = trash_conversation(chosen.path)
         except (EngineError, OSError) as error:
             self.say(_what(error))
             return
@@ -142,7 +148,7 @@ class ConversationsDialog(ModalScreen[Path | None]):
             return
         trashed, title = self._trashed[-1]
         try:
-            back = summary_of(bring_back(trashed))
+            back = summary_of(bring_back_conversation(trashed))
         except (EngineError, OSError) as error:
             self.say(_what(error))
             return

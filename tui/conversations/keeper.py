@@ -90,7 +90,7 @@ class Conversations:
         except ConversationInUseError:
             self._host.tell("The last conversation is open in another nlp-tui; this one is new.")
         except (EngineError, OSError) as error:
-            self._host.tell(f"{describe(error)}. This conversation is new.", failed=True)
+            self._host.tell(f"{_describe(error)}. This conversation is new.", failed=True)
 
     def dialog(self) -> ConversationsDialog:
         """The list, to search and delete conversations; what is chosen there goes to `open`."""
@@ -119,7 +119,7 @@ class Conversations:
         try:
             page = self._restored.next_page()
         except (EngineError, OSError) as error:
-            self._host.tell(describe(error), failed=True)
+            self._host.tell(_describe(error), failed=True)
             return
         await self._transcript.add_older(page, len(self._restored.hidden))
 
@@ -129,7 +129,7 @@ class Conversations:
             if self._restored is not None:
                 self._restored.fill(run)
         except (EngineError, OSError) as error:
-            self._host.tell(describe(error), failed=True)
+            self._host.tell(_describe(error), failed=True)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -149,7 +149,7 @@ class Conversations:
         try:
             self._show(path)
         except (EngineError, OSError) as error:
-            self._host.tell(describe(error), failed=True)
+            self._host.tell(_describe(error), failed=True)
 
     def _release(self, path: Path) -> bool:
         """Let go of a conversation that shall be deleted; False while a run is writing into it."""
@@ -225,7 +225,7 @@ class Conversations:
         )
 
 
-def describe(error: EngineError | OSError) -> str:
+def _describe(error: EngineError | OSError) -> str:
     """An error as one sentence without its full stop."""
     if isinstance(error, EngineError):
         return f"{error.message}; {error.hint}" if error.hint else error.message

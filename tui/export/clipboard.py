@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from textual.app import App
 
-PATIENCE_S = 2.0
+CLIPBOARD_PATIENCE_S = 2.0
 """How long a clipboard program may take."""
 
 LONG_BYTES = 74_000
@@ -90,11 +90,11 @@ async def _feed(program: Program, text: str) -> bool:
     except OSError:
         return False
     try:
-        await asyncio.wait_for(process.communicate(text.encode(program.encoding)), PATIENCE_S)
+        await asyncio.wait_for(process.communicate(text.encode(program.encoding)), CLIPBOARD_PATIENCE_S)
     except (TimeoutError, OSError):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # what it has started holds the pipe too
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), PATIENCE_S)
+            await asyncio.wait_for(process.wait(), CLIPBOARD_PATIENCE_S)
         return False
     return process.returncode == 0

@@ -30,7 +30,7 @@ from tui.lab.catalogue import LABS
 from tui.lab.pane import LabPane
 from tui.widgets.dialogs import HelpDialog
 
-NARROW_COLUMNS = 100
+_NARROW_COLUMNS = 100
 
 
 class LabScreen(Screen[None]):
@@ -89,7 +89,7 @@ class LabScreen(Screen[None]):
 
     def on_resize(self, event: events.Resize) -> None:
         """Give the list less room on a small terminal."""
-        self.set_class(event.size.width < NARROW_COLUMNS, "-narrow")
+        self.set_class(event.size.width < _NARROW_COLUMNS, "-narrow")
 
     # -- actions ------------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from core.lab.records import Answer, Question
 from tui.commands import running
 
 
-def ask(
+def ask_training(
     question: Question, options: argparse.Namespace, types: Mapping[type[Any], str], say: Callable[[Answer], None]
 ) -> int:
     """Ask for a training, print it as it goes, and return the exit code.

@@ -23,12 +23,12 @@ PAINT_EVERY_S = 0.2
 """How often the course of a training is painted at most."""
 
 Started = TypeVar("Started")
-Step = TypeVar("Step")
-Measured = TypeVar("Measured")
-Done = TypeVar("Done")
+_Step = TypeVar("_Step")
+_Measured = TypeVar("_Measured")
+_Done = TypeVar("_Done")
 
 
-class TrainingPane(LabPane, Generic[Started, Step, Measured, Done]):
+class TrainingPane(LabPane, Generic[Started, _Step, _Measured, _Done]):
     """A pane whose question trains a model, and is asked by a key alone.
 
     A subclass writes `training_question`, `show_answer` and `paint`.
@@ -57,9 +57,9 @@ class TrainingPane(LabPane, Generic[Started, Step, Measured, Done]):
     def clear(self) -> None:
         """Forget the course of the last training."""
         self.started: Started | None = None
-        self.done: Done | None = None
-        self.steps_taken: list[Step] = []
-        self.measured: list[Measured] = []
+        self.done: _Done | None = None
+        self.steps_taken: list[_Step] = []
+        self.measured: list[_Measured] = []
 
     def paint(self) -> None:
         """Paint the course so far."""

@@ -18,7 +18,7 @@ from tui.main.panes.sampling import SamplingPane
 from tui.transcript.kept_run import NO_DEPARTURE, Departure, History
 from tui.widgets.shared_frame import SharedFrame
 
-PAUSE_S = 0.12
+_PAUSE_S = 0.12
 """How long typing must rest before the table follows it."""
 
 
@@ -46,7 +46,7 @@ class LiveCandidates:
         pane: CandidatesPane,
         prompt: PromptPane,
         sampling: SamplingPane,
-        pause_s: float = PAUSE_S,
+        pause_s: float = _PAUSE_S,
     ) -> None:
         self._host = host
         self._backend = backend

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from core.backends.backend import Backend
 from core.errors import EngineError
 from core.models.registry import tokenizer_folder
-from tui.host import Host, Task
+from tui.host import Host, OngoingWork
 from tui.main.panes.prompt import PromptPane
 from tui.main.panes.tokens import Breakdown, TokensPane
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LONG_TEXT = 5_000
 """From this many characters on, a text waits for a pause in typing."""
 
-PAUSE_S = 0.25
+_PAUSE_S = 0.25
 """How long typing must rest before a long text is broken down."""
 WORDPIECE = "bert-base-uncased"
 
@@ -30,14 +30,14 @@ class LiveTokens:
     """Keeps the tokens pane true to the prompt."""
 
     def __init__(
-        self, host: Host, backend: Backend, pane: TokensPane, prompt: PromptPane, pause_s: float = PAUSE_S
+        self, host: Host, backend: Backend, pane: TokensPane, prompt: PromptPane, pause_s: float = _PAUSE_S
     ) -> None:
         self._host = host
         self._backend = backend
         self._pane = pane
         self._prompt = prompt
         self._pause_s = pause_s
-        self._later: Task | None = None
+        self._later: OngoingWork | None = None
         """A long text that waits."""
         self._tokenizers: dict[Breakdown, TextTokenizer] = {}
         self._awaited = ""

@@ -7,13 +7,13 @@ from typing import Any, Protocol
 
 from core.messages.records import ModelInfo, Target
 from core.models.hub.records import DownloadPlan
-from tui.host import Task
+from tui.host import OngoingWork
 
 
 class Board(Protocol):
     """A screen that lists models, and shows what its hands do with them."""
 
-    def work(self, work: Coroutine[Any, Any, None], group: str) -> Task:
+    def work(self, work: Coroutine[Any, Any, None], group: str) -> OngoingWork:
         """Do something in the background, beside what was begun in the same group."""
 
     def say(self, text: str, *, failed: bool = False) -> None:

@@ -15,7 +15,7 @@ from tui.models.board import Board
 from tui.models.rows import ModelRow
 from tui.widgets.bars import bar
 
-BAR_CELLS = 20
+_BAR_CELLS = 20
 TICK_S = 0.1
 """How often it is said how far a verification is."""
 BAD_SHOWN = 4
@@ -44,7 +44,7 @@ class _Reading:
     def __str__(self) -> str:
         share = min(1.0, self.read_bytes / self.total_bytes) if self.total_bytes else 0.0
         read = f"{size_text(self.read_bytes)} of {size_text(self.total_bytes)} read"
-        return f"verifying {self.name}  {bar(share, BAR_CELLS)} {share:.0%}, {read} · Esc stops it"
+        return f"verifying {self.name}  {bar(share, _BAR_CELLS)} {share:.0%}, {read} · Esc stops it"
 
 
 class ModelCare:

@@ -11,12 +11,12 @@ from core.errors import EngineError
 from core.models.hub.download import Download, DownloadEvent, Transferring
 from core.models.hub.records import DownloadPlan, Fetched, Paused, Verifying
 from core.models.hub.refusals import size_text
-from tui.host import Task
+from tui.host import OngoingWork
 from tui.models.board import Board
 from tui.models.transfer_text import share_of, transfer_text
 from tui.widgets.bars import bar
 
-BAR_CELLS = 20
+_BAR_CELLS = 20
 
 
 class ModelDownload:
@@ -31,7 +31,7 @@ class ModelDownload:
         """
         self._board = board
         self._forbid_network = forbid_network
-        self._task: Task | None = None
+        self._task: OngoingWork | None = None
         self._download: Download | None = None
         self._is_transferring = False
         self._stopped = False
@@ -100,7 +100,7 @@ class ModelDownload:
         match event:
             case Transferring():
                 share = share_of(event)
-                detail = f"{bar(share, BAR_CELLS)} {transfer_text(event)} · file {event.number}/{event.count}"
+                detail = f"{bar(share, _BAR_CELLS)} {transfer_text(event)} · file {event.number}/{event.count}"
                 self._show(f"{share:.0%}", detail)
             case Verifying():
                 self._show("verifying", f"comparing {event.file} with the hub's hash")

@@ -20,7 +20,7 @@ from tui.widgets.bars import fit
 WRITES, COMPARES, UNUSABLE = "▸", "≈", "✗"
 """What stands before the model that writes, the one that compares, and one that cannot be used."""
 
-NAME_CELLS, NARROW_NAME_CELLS = 40, 26
+_NAME_CELLS, NARROW_NAME_CELLS = 40, 26
 
 _NUMBERS = ("parameters", "memory", "disk")
 _COLUMNS = {"name": 0, "task": 21, "parameters": 10, "memory": 8, "disk": 8, "where": 7, "licence": 16, "revision": 8}
@@ -42,7 +42,7 @@ class ModelsTable(DataTable[Text]):
         self._writes: Path | None = None
         self._compares: Path | None = None
         self._precision = "auto"
-        self._name_cells = NAME_CELLS
+        self._name_cells = _NAME_CELLS
 
     @property
     def under_cursor(self) -> ModelRow | None:
@@ -95,7 +95,7 @@ class ModelsTable(DataTable[Text]):
 
     def show_narrow(self, narrow: bool) -> None:
         """Give names less room."""
-        cells = NARROW_NAME_CELLS if narrow else NAME_CELLS
+        cells = NARROW_NAME_CELLS if narrow else _NAME_CELLS
         if cells != self._name_cells:
             self._name_cells = cells
             self._rebuild()

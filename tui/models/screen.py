@@ -37,7 +37,7 @@ from tui.models.texts import detail_text, plan_lines
 from tui.widgets.dialogs import HelpDialog
 from tui.widgets.fields import Field
 
-NARROW_COLUMNS = 100
+_NARROW_COLUMNS = 100
 
 PLACEHOLDER = "Type to search, or a name on the Hugging Face hub, a folder, a .gguf file"
 HINT = "↓ list: Enter uses, v verifies, d deletes, u undoes · Tab: device, precision"
@@ -150,7 +150,7 @@ float32, two in float16 and bfloat16, one in int8, so the number of parameters t
 
     def on_resize(self, event: events.Resize) -> None:
         """Give names less room on a small terminal."""
-        self.table.show_narrow(event.size.width < NARROW_COLUMNS)
+        self.table.show_narrow(event.size.width < _NARROW_COLUMNS)
 
     # -- what others show here ----------------------------------------------------------------------------------------
 

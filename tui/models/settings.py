@@ -15,7 +15,7 @@ from textual.widgets import Label, Select, Static
 from core.precision import Precision
 from core.text.visible import visible
 
-DEVICES = ("auto", "cpu", "mps") if sys.platform == "darwin" else ("auto", "cpu", "cuda", "xpu")
+_DEVICES = ("auto", "cpu", "mps") if sys.platform == "darwin" else ("auto", "cpu", "cuda", "xpu")
 """What can be chosen; the engine says which are not there."""
 
 
@@ -42,7 +42,7 @@ class ModelSettings(Horizontal):
         """Two lists with their names, and a line."""
         device, precision = self._first
         yield Label("device")
-        yield _choice(DEVICES, device, "models-device")
+        yield _choice(_DEVICES, device, "models-device")
         yield Label("precision")
         yield _choice(("auto", *map(str, Precision)), precision, "models-precision")
         yield Static("", id="models-state")

@@ -16,7 +16,7 @@ from core.precision import Precision
 from core.text.visible import visible
 from tui.models.rows import ModelRow, Use, purpose
 
-Part = str | tuple[str, str]
+_Part = str | tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def detail_text(row: ModelRow, room: Room, chosen: str) -> Content:
     facts = row.facts
     if facts is None:
         return Content.styled("reading…", "$text-muted")
-    lines: list[list[Part]] = []
+    lines: list[list[_Part]] = []
     if row.problem:
         lines.append([("cannot be used: ", "bold $text-error"), visible(row.problem)])
     elif facts.summary:
@@ -80,13 +80,13 @@ def _use_text(row: ModelRow) -> str:
             return visible(row.purpose.where)
 
 
-def _memory_parts(facts: ModelFacts, room: Room, chosen: str) -> list[Part]:
+def _memory_parts(facts: ModelFacts, room: Room, chosen: str) -> list[_Part]:
     """The size in memory by precision, with a ✗ at what is too large now, and the one in use underlined."""
     used = precision_in_use(facts, chosen)
     by_size: dict[int, list[str]] = {}
     for precision, size in facts.memory_bytes.items():
         by_size.setdefault(size, []).append(precision)
-    parts: list[Part] = ["in memory: "]
+    parts: list[_Part] = ["in memory: "]
     for number, (size, precisions) in enumerate(by_size.items()):
         names = f"{'/'.join(precisions)} {size_text(size)}"
         parts += [" · " if number else "", (names, "underline") if used in precisions else names]
@@ -97,7 +97,7 @@ def _memory_parts(facts: ModelFacts, room: Room, chosen: str) -> list[Part]:
     return [*parts, f" · {size_text(room.free_bytes)} free now{'; ✗ is too large' if too_large else ': all fit'}"]
 
 
-def _joined(lines: list[list[Part]]) -> Iterator[Part]:
+def _joined(lines: list[list[_Part]]) -> Iterator[_Part]:
     for number, line in enumerate(lines):
         if number:
             yield "\n"

@@ -9,7 +9,7 @@ from core.messages.sampling_params import SETTINGS
 from core.text.visible import token_label
 from tui.widgets.bars import change_bar, fit, percent
 
-FULL_CELLS, NARROW_CELLS = 74, 56
+FULL_CELLS, _NARROW_CELLS = 74, 56
 """A row of the first width shows everything in full, four cells of bar among it; below it is abridged, down to the
 second."""
 
@@ -17,7 +17,7 @@ MOST_BAR_CELLS, LEAST_BAR_CELLS = 10, 4
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
+class CandidateColumns:
     """How wide the columns are that give way, in cells."""
 
     token: int
@@ -29,12 +29,12 @@ class Columns:
     logit: str
 
     @classmethod
-    def within(cls, width: int) -> Columns:
+    def within(cls, width: int) -> CandidateColumns:
         """The columns of a row of so many cells."""
         if width >= FULL_CELLS:
             bar = min(MOST_BAR_CELLS, width - FULL_CELLS + LEAST_BAR_CELLS)
             return cls(token=14, bar=bar, fate=10, cumulative=">6.1%", logit=">8.3f")
-        bar = width - NARROW_CELLS - 1
+        bar = width - _NARROW_CELLS - 1
         return cls(8, min(bar, MOST_BAR_CELLS) if bar >= LEAST_BAR_CELLS else 0, 8, ">4.0%", ">5.1f")
 
     @property

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 
-PATIENCE_S = 0.025
+FRAME_PATIENCE_S = 0.025
 """How long the screen waits for an answer before it paints what there is; too short to be felt."""
 
 
@@ -27,7 +27,7 @@ class SharedFrame:
         """Paint nothing until `release`, for a moment at most."""
         if self._limit is None:
             self._batch.enter_context(self._batch_update())
-            self._limit = asyncio.get_running_loop().call_later(PATIENCE_S, self.release)
+            self._limit = asyncio.get_running_loop().call_later(FRAME_PATIENCE_S, self.release)
 
     def release(self) -> None:
         """Everything is there; does nothing when nothing is held back."""

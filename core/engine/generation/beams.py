@@ -16,7 +16,7 @@ from torch import Tensor
 
 from core.engine.generation.decoding import PrefixCache, SequenceEnd, finish_reason, read_prompt, run_stats
 from core.engine.generation.sampling import penalize
-from core.engine.generation.token_choice import Choice, describe
+from core.engine.generation.token_choice import Choice, describe_choices
 from core.engine.networks.loading import LoadedCausal
 from core.messages.records import Beam, FinishReason, StepRecord
 from core.messages.sampling_params import SamplingParams
@@ -100,7 +100,7 @@ class BeamSearch:
         count = min(max(2, 1 + len(eos)) * beams, scores.numel())
         best, places = scores.flatten().topk(count)
         parents, ids = places // vocabulary, places % vocabulary
-        choices = describe(logits[parents], ids.unsqueeze(-1), self._params, self._loaded.tokenizer)
+        choices = describe_choices(logits[parents], ids.unsqueeze(-1), self._params, self._loaded.tokenizer)
         elapsed_s = time.perf_counter() - self._began
         columns = zip(best.tolist(), parents.tolist(), choices, strict=True)
         return [

@@ -110,7 +110,7 @@ def choose(
     return _describe(raw, partition, sampled, drawn, params, tokenizer)
 
 
-def describe(logits: Tensor, ids: Tensor, params: SamplingParams, tokenizer: TextTokenizer) -> list[Choice]:
+def describe_choices(logits: Tensor, ids: Tensor, params: SamplingParams, tokenizer: TextTokenizer) -> list[Choice]:
     """What there is to say of tokens chosen in another way than by drawing, as beam search does.
 
     Args:

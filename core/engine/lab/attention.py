@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from core.engine.lab.desk import Desk, Task, Tasks
+from core.engine.lab.desk import Desk, LabTask, Tasks
 from core.engine.networks.encoder_models import LoadedEncoder
 from core.engine.networks.head import Head
 from core.errors import InputError, ModelFormatError
@@ -132,4 +132,4 @@ def _name(piece: TokenPiece, text: str) -> str:
     return piece.token if piece.token.startswith("##") and not piece.special else piece.text
 
 
-TASKS: Tasks = {Attend: Task(attend, Head.STATES), CompareAttention: Task(compare_attention)}
+TASKS: Tasks = {Attend: LabTask(attend, Head.STATES), CompareAttention: LabTask(compare_attention)}

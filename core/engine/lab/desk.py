@@ -57,7 +57,7 @@ class Desk:
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class LabTask:
     """How one kind of question is answered."""
 
     run: Callable[[Desk, Any], Iterator[Answer]]
@@ -66,5 +66,5 @@ class Task:
     """The head of the one model it needs, when it is short enough to be answered between two tokens of a run."""
 
 
-Tasks: TypeAlias = dict[type[Question], Task]
+Tasks: TypeAlias = dict[type[Question], LabTask]
 """Of a topic, by the question."""

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from core.engine.lab.desk import Desk, Task, Tasks
+from core.engine.lab.desk import Desk, LabTask, Tasks
 from core.engine.networks.loading import LoadedCausal
 from core.errors import InputError, PromptTooLongError
 from core.lab.few_shot import ScoreAnswers, ScoredAnswer, ScoredAnswers, ScoredToken
@@ -126,4 +126,4 @@ def _compared(scored: Sequence[tuple[str, str, list[ScoredToken]]]) -> Iterator[
         )
 
 
-TASKS: Tasks = {ScoreAnswers: Task(score_answers)}
+TASKS: Tasks = {ScoreAnswers: LabTask(score_answers)}

@@ -22,7 +22,7 @@ BLOCK = 2048
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TextResult:
     """What a model says of one text or pair."""
 
     index: int
@@ -33,7 +33,9 @@ class Row:
     """Whether it was cut to the model's positions."""
 
 
-def classify(loaded: LoadedEncoder, firsts: Sequence[str], seconds: Sequence[str] | None = None) -> Iterator[list[Row]]:
+def classify(
+    loaded: LoadedEncoder, firsts: Sequence[str], seconds: Sequence[str] | None = None
+) -> Iterator[list[TextResult]]:
     """The probabilities of a classifier's labels for many texts, or pairs, a batch at a time.
 
     Softmax, as transformers' text-classification pipeline has it; each label's sigmoid for a model of one label, or
@@ -50,17 +52,17 @@ def classify(loaded: LoadedEncoder, firsts: Sequence[str], seconds: Sequence[str
         with torch.inference_mode():
             logits = loaded.model(**inputs).logits.float()  # (B, labels)
             probabilities = (logits.sigmoid() if several else logits.softmax(-1)).cpu()
-        yield [Row(*row) for row in zip(batch, probabilities, truncated, strict=True)]
+        yield [TextResult(*row) for row in zip(batch, probabilities, truncated, strict=True)]
 
 
-def mean_pool(loaded: LoadedEncoder, texts: Sequence[str]) -> Iterator[list[Row]]:
+def mean_pool(loaded: LoadedEncoder, texts: Sequence[str]) -> Iterator[list[TextResult]]:
     """The mean of each text's last hidden states, special tokens counted (Sentence-BERT, 2019), a batch at a time."""
     for batch, truncated, inputs in _batches(loaded, texts, None):
         with torch.inference_mode():
             hidden = loaded.model.base_model(**inputs).last_hidden_state.float()  # (B, T, D)
             mask = inputs["attention_mask"].unsqueeze(-1)  # (B, T, 1)
             pooled = ((hidden * mask).sum(1) / mask.sum(1)).cpu()  # (B, D)
-        yield [Row(*row) for row in zip(batch, pooled, truncated, strict=True)]
+        yield [TextResult(*row) for row in zip(batch, pooled, truncated, strict=True)]
 
 
 def carry_on(desk: Desk, stage: str, done: int, total: int) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.engine.lab.desk import Desk, Task, Tasks
+from core.engine.lab.desk import Desk, LabTask, Tasks
 from core.engine.networks.encoder_models import LoadedEncoder
 from core.engine.networks.head import Head
 from core.errors import InputError
@@ -293,4 +293,4 @@ def _takes_space(tokenizer: Any) -> bool:
     return bool(mask is not None and mask.lstrip)
 
 
-TASKS: Tasks = {FillMasks: Task(fill_masks, Head.MASKED_LM), PlayMasking: Task(play_masking, Head.MASKED_LM)}
+TASKS: Tasks = {FillMasks: LabTask(fill_masks, Head.MASKED_LM), PlayMasking: LabTask(play_masking, Head.MASKED_LM)}

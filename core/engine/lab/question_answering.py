@@ -14,14 +14,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.engine.lab.desk import Desk, Task, Tasks
+from core.engine.lab.desk import Desk, LabTask, Tasks
 from core.engine.networks.encoder_models import LoadedEncoder
 from core.engine.networks.encoders import batches_by_length, pad
 from core.engine.networks.head import Head
 from core.errors import InputError
 from core.lab.question_answering import AnsweredQuestion, AnswerQuestion, AnswerSpan
 
-WINDOW, OVERLAP = 384, 128
+_WINDOW, OVERLAP = 384, 128
 """Tokens in a window at most, the question among them, and how many context tokens two neighbours share."""
 
 LONGEST_ANSWER = 15
@@ -75,7 +75,7 @@ def answer_question(desk: Desk, question: AnswerQuestion) -> Iterator[AnsweredQu
 
 
 def _window(loaded: LoadedEncoder) -> int:
-    return min(WINDOW, loaded.info.n_positions)
+    return min(_WINDOW, loaded.info.n_positions)
 
 
 def _windows(loaded: LoadedEncoder, question: AnswerQuestion) -> _Windows:
@@ -161,4 +161,4 @@ def _merged(spans: list[AnswerSpan]) -> list[AnswerSpan]:
     return list(best.values())
 
 
-TASKS: Tasks = {AnswerQuestion: Task(answer_question)}
+TASKS: Tasks = {AnswerQuestion: LabTask(answer_question)}

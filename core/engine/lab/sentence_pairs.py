@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from core.engine.lab.desk import Desk, Task, Tasks
-from core.engine.lab.many_texts import Row, carry_on, classify, mean_pool
+from core.engine.lab.desk import Desk, LabTask, Tasks
+from core.engine.lab.many_texts import TextResult, carry_on, classify, mean_pool
 from core.engine.networks.encoder_models import LoadedEncoder
 from core.engine.networks.head import Head
 from core.lab.sentence_pairs import (
@@ -199,9 +199,9 @@ def _similar(
     return ([float(row.values[label]) for row in rows], [row.truncated for row in rows])
 
 
-def _collect(desk: Desk, stage: str, batches: Iterator[list[Row]], total: int) -> list[Row] | None:
+def _collect(desk: Desk, stage: str, batches: Iterator[list[TextResult]], total: int) -> list[TextResult] | None:
     """Every row, in the order of what was given; None when cancelled."""
-    found: list[Row] = []
+    found: list[TextResult] = []
     for batch in batches:
         found += batch
         if not carry_on(desk, stage, len(found), total):
@@ -210,7 +210,7 @@ def _collect(desk: Desk, stage: str, batches: Iterator[list[Row]], total: int) -
 
 
 TASKS: Tasks = {
-    Follows: Task(predict_next_sentence, Head.NEXT_SENTENCE),
-    CompareAll: Task(compare_all),
-    RankSentences: Task(rank_sentences),
+    Follows: LabTask(predict_next_sentence, Head.NEXT_SENTENCE),
+    CompareAll: LabTask(compare_all),
+    RankSentences: LabTask(rank_sentences),
 }

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import torch
 
-from core.engine.lab.desk import Desk, Task, Tasks
-from core.engine.lab.many_texts import BLOCK, Row, carry_on, classify
+from core.engine.lab.desk import Desk, LabTask, Tasks
+from core.engine.lab.many_texts import BLOCK, TextResult, carry_on, classify
 from core.engine.networks.encoder_models import LoadedEncoder
 from core.engine.networks.head import Head
 from core.errors import ModelFormatError
@@ -33,7 +33,7 @@ def read_sentiment(desk: Desk, question: ReadSentiment) -> Iterator[Sentiment]:
         raise ModelFormatError(f"{loaded.info.name} gives a number, not labels", "use starter/sst2 or another one")
     total = len(question.texts)
     for start in range(0, total, BLOCK):
-        rows: list[Row] = []
+        rows: list[TextResult] = []
         for batch in classify(loaded, question.texts[start : start + BLOCK]):
             rows += batch
             if not carry_on(desk, "reading", start + len(rows), total):
@@ -46,7 +46,9 @@ def read_sentiment(desk: Desk, question: ReadSentiment) -> Iterator[Sentiment]:
             yield _sentiment(loaded, index, question.texts[index], row, words)
 
 
-def _sentiment(loaded: LoadedEncoder, index: int, text: str, row: Row, words: tuple[LeftOutWord, ...]) -> Sentiment:
+def _sentiment(
+    loaded: LoadedEncoder, index: int, text: str, row: TextResult, words: tuple[LeftOutWord, ...]
+) -> Sentiment:
     return Sentiment(
         model=loaded.info.name,
         index=index,
@@ -58,7 +60,7 @@ def _sentiment(loaded: LoadedEncoder, index: int, text: str, row: Row, words: tu
     )
 
 
-def _left_out(desk: Desk, loaded: LoadedEncoder, text: str, whole: Row) -> tuple[LeftOutWord, ...] | None:
+def _left_out(desk: Desk, loaded: LoadedEncoder, text: str, whole: TextResult) -> tuple[LeftOutWord, ...] | None:
     """Each word the model read, and the label's probability without it; None when cancelled."""
     label = int(whole.values.argmax())
     read = text[: _read_until(loaded, text)] if whole.truncated else text
@@ -101,4 +103,4 @@ def _read_until(loaded: LoadedEncoder, text: str) -> int:
     return until
 
 
-TASKS: Tasks = {ReadSentiment: Task(read_sentiment)}
+TASKS: Tasks = {ReadSentiment: LabTask(read_sentiment)}

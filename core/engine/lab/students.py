@@ -14,7 +14,7 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from core.engine.lab.desk import Desk, Task, Tasks
+from core.engine.lab.desk import Desk, LabTask, Tasks
 from core.engine.lab.masked_lm import MASK, check_mask, no_mask
 from core.engine.networks.encoder_models import LoadedEncoder
 from core.engine.networks.head import Head
@@ -83,7 +83,7 @@ def compare_students(desk: Desk, question: CompareStudents) -> Iterator[Students
     )
 
 
-def task_of(model: str) -> StudentTask:
+def student_task_of(model: str) -> StudentTask:
     """What a model is for, by its architecture.
 
     Raises:
@@ -102,8 +102,8 @@ def task_of(model: str) -> StudentTask:
 
 
 def _common_task(question: CompareStudents) -> StudentTask:
-    task = task_of(question.teacher)
-    students = task if question.student == HALF else task_of(question.student)
+    task = student_task_of(question.teacher)
+    students = task if question.student == HALF else student_task_of(question.student)
     if students is not task:
         raise ModelFormatError(
             f"{question.teacher} is for {task}, {question.student} for {students}", "give two models of one task"
@@ -216,4 +216,4 @@ def _size(reading: _Reading, latency: tuple[float, float]) -> StudentSize:
     )
 
 
-TASKS: Tasks = {CompareStudents: Task(compare_students)}
+TASKS: Tasks = {CompareStudents: LabTask(compare_students)}

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass
 
 from core.child_process import ChildProcess
-from core.errors import KINDS, DownloadError, EngineError
+from core.errors import ERROR_KINDS, DownloadError, EngineError
 from core.messages.codec import decode_record
 from core.models.hub.cache import MAIN, hub_cache, split_revision
 from core.models.hub.records import (
@@ -157,7 +157,7 @@ class Download:
                 continue  # the half line of a killed process
             if isinstance(event, Refused):
                 await self.close()
-                error = KINDS.get(event.kind, EngineError)(event.message, event.hint)
+                error = ERROR_KINDS.get(event.kind, EngineError)(event.message, event.hint)
                 error.__cause__ = child.cause()
                 raise error
             yield event

@@ -103,7 +103,7 @@ class Refused:
     """The download failed; the last event."""
 
     kind: str
-    """The name of an error class (`core.errors.KINDS`)."""
+    """The name of an error class (`core.errors.ERROR_KINDS`)."""
     message: str
     hint: str
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from core.backends import catalogue
-from core.backends.catalogue import Kind, open_backend
+from core.backends.catalogue import BackendKind, open_backend
 from core.backends.process import EngineProcess
 from core.errors import InputError
 from tests.toy.backend import ToyBackend
 
-TOY = Kind("toy", "tests.toy.backend", "ToyBackend", "two words")
+TOY = BackendKind("toy", "tests.toy.backend", "ToyBackend", "two words")
 
 
 def test_the_empty_address_is_the_engine_process_of_this_machine_and_starts_nothing() -> None:
@@ -20,7 +20,7 @@ def test_the_empty_address_is_the_engine_process_of_this_machine_and_starts_noth
 
 
 def test_a_row_is_all_that_another_kind_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalogue, "KINDS", (*catalogue.KINDS, TOY))
+    monkeypatch.setattr(catalogue, "BACKEND_KINDS", (*catalogue.BACKEND_KINDS, TOY))
     backend = open_backend("toy://shelf:80")
     assert isinstance(backend, ToyBackend)
     assert backend.address == "toy://shelf:80"
@@ -31,7 +31,9 @@ def test_a_row_is_all_that_another_kind_takes(monkeypatch: pytest.MonkeyPatch) -
 def test_an_unknown_address_is_refused_in_one_line_that_says_what_there_is(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(catalogue, "KINDS", (*catalogue.KINDS, Kind("a", "no.module", "None", "an A")))
+    monkeypatch.setattr(
+        catalogue, "BACKEND_KINDS", (*catalogue.BACKEND_KINDS, BackendKind("a", "no.module", "None", "an A"))
+    )
     with pytest.raises(InputError) as caught:
         open_backend(address)
     assert repr(address) in caught.value.message

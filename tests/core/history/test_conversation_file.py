@@ -20,7 +20,7 @@ from core.history.conversation_file import (
     Place,
     title_of,
 )
-from core.history.conversation_list import bring_back, conversation_paths, move_to_trash, summary_of
+from core.history.conversation_list import bring_back_conversation, conversation_paths, summary_of, trash_conversation
 from core.history.conversation_reader import SavedConversation, read_conversation
 from core.history.run_lines import read_runs
 from core.messages.protocol import BeamsAdvanced, Event, Retuned, TokenGenerated
@@ -160,7 +160,7 @@ def test_one_program_at_a_time_holds_a_file_and_a_killed_one_lets_go(tmp_path: P
     with pytest.raises(ConversationInUseError, match="is open in another nlp-tui"):
         ConversationFile.open(path)
     with pytest.raises(ConversationInUseError):
-        move_to_trash(path)
+        trash_conversation(path)
     held.close()
     opens = f"f = ConversationFile.open(Path({str(path)!r})); print(1); input()"
     code = f"from core.history.conversation_file import *; {opens}"
@@ -243,15 +243,15 @@ def test_conversations_are_listed_newest_first_and_searched(tmp_path: Path) -> N
 def test_what_went_to_the_trash_comes_back_and_replaces_nothing(tmp_path: Path) -> None:
     path = age(write_conversation(tmp_path, [("Once", ["a"])]), 100)
     content = path.read_bytes()
-    trashed = move_to_trash(path)
+    trashed = trash_conversation(path)
     assert conversation_paths(tmp_path) == []
     assert trashed.read_bytes() == content
     path.write_text("another")
     with pytest.raises(EngineError, match="is there already"):
-        bring_back(trashed)
+        bring_back_conversation(trashed)
     assert (path.read_text(), trashed.read_bytes()) == ("another", content)
     path.unlink()
-    assert bring_back(trashed) == path
+    assert bring_back_conversation(trashed) == path
     assert (path.read_bytes(), path.stat().st_mtime) == (content, 100)
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import KINDS, EngineError, SettingError
+from core.errors import ERROR_KINDS, EngineError, SettingError
 from core.messages.records import Similarity
 from core.messages.sampling_params import PRESETS, SETTINGS, SamplingParams, check_setting
 
@@ -113,7 +113,7 @@ def test_max_length_replaces_max_new_tokens_when_it_is_on() -> None:
 def test_an_error_is_one_line_of_what_and_what_to_do() -> None:
     assert str(EngineError("it broke", "mend it")) == "it broke. hint: mend it"
     assert str(EngineError("it broke")) == "it broke"
-    assert all(name == kind.__name__ for name, kind in KINDS.items())
+    assert all(name == kind.__name__ for name, kind in ERROR_KINDS.items())
 
 
 def test_the_similarity_record_starts_with_the_contracts_fields() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from core.engine.lab.desk import Desk, Task, Tasks
+from core.engine.lab.desk import Desk, LabTask, Tasks
 from tests.toy.topic.reversal import Reverse, Reversed
 
 
@@ -13,4 +13,4 @@ def reverse(desk: Desk, question: Reverse) -> Iterator[Reversed]:
     yield Reversed(question.text[::-1])
 
 
-TASKS: Tasks = {Reverse: Task(reverse)}
+TASKS: Tasks = {Reverse: LabTask(reverse)}

@@ -15,7 +15,14 @@ from typing import Any
 import pytest
 
 from tui.commands.doctor import checks, devices, terminal_probe
-from tui.commands.doctor.checks import Verdict, check_files, check_memory, check_network, check_terminal, check_versions
+from tui.commands.doctor.checks import (
+    Verdict,
+    check_folders,
+    check_memory,
+    check_network,
+    check_terminal,
+    check_versions,
+)
 from tui.commands.doctor.devices import check_devices, judge
 
 RESULT: dict[str, Any] = {
@@ -101,7 +108,7 @@ def test_the_terminal_is_asked_how_wide_a_korean_letter_is(terminal: int, cells:
 
 
 def test_a_terminal_that_does_not_answer_is_unknown(terminal: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(terminal_probe, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(terminal_probe, "TERMINAL_PATIENCE_S", 0.01)
     assert terminal_probe.wide_cells() is None
 
 
@@ -126,7 +133,7 @@ def test_a_missing_package_is_a_problem_and_an_optional_one_is_not(monkeypatch: 
 
 def test_a_folder_that_cannot_be_written_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "is_writable", lambda path: not path.endswith("nlp-tui"))
-    verdicts = {finding.name: finding.verdict for finding in check_files()}
+    verdicts = {finding.name: finding.verdict for finding in check_folders()}
     assert verdicts["cache"] is verdicts["data"] is Verdict.PROBLEM
     assert verdicts["starters"] is verdicts["hub cache"] is Verdict.OK
 
@@ -134,7 +141,7 @@ def test_a_folder_that_cannot_be_written_is_a_problem(monkeypatch: pytest.Monkey
 def test_a_nearly_full_disk_and_little_memory_are_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "LEAST_DISK_BYTES", 2**60)
     monkeypatch.setattr(checks, "free_bytes", lambda: 10_000_000)
-    assert {finding.verdict for finding in check_files() if finding.name != "starters"} == {Verdict.WARNING}
+    assert {finding.verdict for finding in check_folders() if finding.name != "starters"} == {Verdict.WARNING}
     assert [finding.verdict for finding in check_memory()] == [Verdict.WARNING]
 
 
@@ -181,7 +188,7 @@ def test_a_self_test_that_ends_early_is_a_problem() -> None:
 
 
 def test_a_device_that_hangs_is_named_and_its_process_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(devices, "SELF_TEST_PATIENCE_S", 0.5)
     *_, last = check_devices(script(TODO, RESULT, end="time.sleep(600)"))
     assert (last.name, last.verdict) == ("cpu float32", Verdict.PROBLEM)
     assert "it hangs" in last.detail

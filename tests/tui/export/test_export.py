@@ -147,7 +147,7 @@ async def test_a_program_that_fails_or_hangs_is_told_and_the_terminal_has_the_te
     launch: Launch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str
 ) -> None:
     install(tmp_path, "wl-copy", body, monkeypatch)
-    monkeypatch.setattr("tui.export.clipboard.PATIENCE_S", 0.2)
+    monkeypatch.setattr("tui.export.clipboard.CLIPBOARD_PATIENCE_S", 0.2)
     async with launch() as running:
         assert (await copy(running.app, "long " * 30_000)).endswith("at this length; wl-copy failed")
         assert running.app.clipboard == "long " * 30_000

@@ -22,18 +22,18 @@ from tests.tui.lab.test_attention import attention
 from tests.tui.lab.test_students import ANSWER as STUDENTS
 from tests.tui.vocabulary import HARD, TOKENIZERS, painted, squeezed, texts
 from tui.lab.attention.pane import AttentionPane
-from tui.lab.few_shot.pane import LABEL_CELLS as ANSWER_CELLS
+from tui.lab.few_shot.pane import ANSWER_CELLS as ANSWER_CELLS
 from tui.lab.few_shot.pane import FewShotPane
 from tui.lab.masked_lm.fill_pane import FillPane
 from tui.lab.masked_lm.masking_pane import MaskingPane
 from tui.lab.pane import LabPane
-from tui.lab.sentiment.pane import EXAMPLE, WORD_CELLS, SentimentPane
-from tui.lab.students.pane import LABEL_CELLS as STUDENT_CELLS
+from tui.lab.sentiment.pane import SENTIMENT_EXAMPLE, WORD_CELLS, SentimentPane
+from tui.lab.students.pane import ENTRY_CELLS as STUDENT_CELLS
 from tui.lab.students.pane import StudentsPane
 from tui.lab.wordpiece.pane import WordPiecePane, _walk_rows
 from tui.widgets.bars import fit
 from tui.widgets.pictures import shading
-from tui.widgets.pictures.attention_grid import LABEL_CELLS, AttentionGrid
+from tui.widgets.pictures.attention_grid import TOKEN_CELLS, AttentionGrid
 
 GUESSES = (Guess("river", 0.5),)
 FILLED = FilledMasks(
@@ -57,7 +57,7 @@ SCORED = ScoredAnswers(
 SENTIMENT = Sentiment(
     model="m",
     index=0,
-    text=EXAMPLE.split("\n")[0],
+    text=SENTIMENT_EXAMPLE.split("\n")[0],
     label="\x1b[31m",
     scores=(LabelScore("\x1b[31m", 0.75), LabelScore("[/", 0.25)),
     truncated=False,
@@ -147,7 +147,7 @@ async def test_every_hard_token_is_a_row_of_attention() -> None:
             await running.until(partial(is_filled, grid))
             rows = list(painted(grid))
             for number, word in enumerate(words, start=1):
-                label = f"{number:>2} {shading.fitted(shading.name(word), LABEL_CELLS)}"
+                label = f"{number:>2} {shading.fitted(shading.name(word), TOKEN_CELLS)}"
                 assert any(row[1:].startswith(label) for row in rows), ascii(label)
 
 
@@ -156,7 +156,7 @@ def test_every_token_has_a_name_beside_its_row_of_attention() -> None:
         for text in texts(name):
             shown = shading.name(text)
             assert cell_len(shown) >= 1, ascii(text)
-            assert cell_len(shading.fitted(shown, LABEL_CELLS)) == LABEL_CELLS
+            assert cell_len(shading.fitted(shown, TOKEN_CELLS)) == TOKEN_CELLS
             assert visible_alone(shown) == shown
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from core.lab.masked_lm import Disguise, Guess, MaskingGame, PlayedToken, PlayMasking
 from tests.tui.lab.conftest import SnapPane
 from tests.tui.lab.lab import opened, questions
-from tui.lab.masked_lm.masking_pane import EXAMPLE, MaskingPane
+from tui.lab.masked_lm.masking_pane import MASKING_EXAMPLE, MaskingPane
 
 
 def plain(token: str) -> PlayedToken:
@@ -36,7 +36,7 @@ GAME = MaskingGame(
 async def test_the_example_is_played_at_once_and_shows_every_disguise() -> None:
     async with opened(MaskingPane, GAME) as (running, pane):
         await running.until(lambda: "river" in str(pane.answer.content))
-        assert questions(running.engine) == [PlayMasking("starter/bert", EXAMPLE, 0.15, 0, 6)]
+        assert questions(running.engine) == [PlayMasking("starter/bert", MASKING_EXAMPLE, 0.15, 0, 6)]
         shown = str(pane.answer.content)
         assert "she went to the ▒mask▒ to fetch ≠[unused7]≠ =water=fall ." in shown
         assert "loss 2.873 in the mean, 2 of 3 guessed first" in shown
@@ -61,7 +61,7 @@ async def test_ctrl_d_draws_again_with_the_next_seed() -> None:
             1,
             2,
         ]
-        assert pane.text.text == EXAMPLE
+        assert pane.text.text == MASKING_EXAMPLE
 
 
 async def test_the_rate_follows_the_arrow_keys_and_stays_in_its_range() -> None:

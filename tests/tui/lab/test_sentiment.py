@@ -7,9 +7,9 @@ from core.messages.protocol import Answered, Ask, Done, Event, Work
 from tests.tui.lab.conftest import SnapPane
 from tests.tui.lab.lab import last_question, opened, questions
 from tui.lab.pane import LabPane
-from tui.lab.sentiment.pane import EXAMPLE, SentimentPane
+from tui.lab.sentiment.pane import SENTIMENT_EXAMPLE, SentimentPane
 
-LINES = tuple(EXAMPLE.split("\n"))
+LINES = tuple(SENTIMENT_EXAMPLE.split("\n"))
 
 
 def sentiment(text: str, index: int = 0, *, words: bool = False) -> Sentiment:

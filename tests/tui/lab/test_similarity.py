@@ -11,10 +11,10 @@ from core.messages.protocol import Answered, Ask, Done, Event, Work
 from tests.tui.lab.conftest import SnapPane
 from tests.tui.lab.lab import opened, questions
 from tui.lab.pane import LabPane
-from tui.lab.sentence_pairs.similarity_pane import EXAMPLE, SimilarityLab
+from tui.lab.sentence_pairs.similarity_pane import SIMILARITY_EXAMPLE, SimilarityLab
 from tui.widgets.pictures.pair_map import cell_text
 
-LINES = tuple(EXAMPLE.split("\n"))
+LINES = tuple(SIMILARITY_EXAMPLE.split("\n"))
 RANKED = RankedSentences(
     model="starter/mrpc",
     method="P(equivalent | A, B)",

@@ -7,7 +7,7 @@ from dataclasses import replace
 from core.lab.students import CompareStudents, StudentEntry, StudentsCompared, StudentSize, StudentTask
 from tests.tui.lab.conftest import SnapPane
 from tests.tui.lab.lab import opened, questions
-from tui.lab.students.pane import EXAMPLE, StudentsPane
+from tui.lab.students.pane import STUDENTS_EXAMPLE, StudentsPane
 
 ANSWER = StudentsCompared(
     task=StudentTask.MASKED_LM,
@@ -33,7 +33,7 @@ async def test_the_example_is_compared_at_once() -> None:
         await running.until(lambda: "girl" in str(pane.answer.content))
         (question,) = questions(running.engine)
         assert isinstance(question, CompareStudents)
-        assert (question.teacher, question.text, question.temperature) == ("starter/bert", EXAMPLE, 1.0)
+        assert (question.teacher, question.text, question.temperature) == ("starter/bert", STUDENTS_EXAMPLE, 1.0)
         shown = str(pane.answer.content)
         assert "[/bold]" in shown
         assert "#30522" in shown

@@ -68,7 +68,9 @@ async def test_the_pane_asks_and_shows_the_answer() -> None:
 def test_the_command_asks_and_prints_the_answer(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(backends, "KINDS", (backends.Kind("", __name__, "InProcess", "in this process"),))
+    monkeypatch.setattr(
+        backends, "BACKEND_KINDS", (backends.BackendKind("", __name__, "InProcess", "in this process"),)
+    )
     assert tui.cli.main(["reverse", "abc"]) == 0
     assert capsys.readouterr().out == "cba\n"
     with pytest.raises(SystemExit, match="0"):

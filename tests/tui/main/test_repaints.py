@@ -105,7 +105,7 @@ async def test_a_knob_paints_the_table_but_not_the_panes_around_it(
 async def test_a_knob_and_the_table_with_it_are_painted_in_one_frame(
     launch: Launch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared_frame, "PATIENCE_S", 10.0)
+    monkeypatch.setattr(shared_frame, "FRAME_PATIENCE_S", 10.0)
     async with test_candidates.looking(launch) as running:
         seen = frames(monkeypatch, running)
         await running.pilot.press("up")

@@ -18,7 +18,7 @@ from tests.tui.vocabulary import HARD, TOKENIZERS, chunks, entries, painted, squ
 from tui.main.panes.candidates import CandidateList
 from tui.transcript.turn import Turn
 from tui.widgets.bars import bar_rows, fit
-from tui.widgets.candidate_columns import Columns
+from tui.widgets.candidate_columns import CandidateColumns
 from tui.widgets.fields import Area, Field
 from tui.widgets.ribbon_view import RibbonToken, RibbonView
 from tui.widgets.token_view import TokenView, chip_label
@@ -163,7 +163,7 @@ async def test_every_token_is_a_candidate(name: str) -> None:
         view.show(CandidateTable(tuple(rows), 0, len(rows), 5, 0.9, 2.5, 4), fresh=True, same_context=False)
         lines = list(painted(view))[: len(rows)]
         assert {cell_len(line) for line in lines} == {view.row_cells}
-        columns = Columns.within(view.row_cells)
+        columns = CandidateColumns.within(view.row_cells)
     for row, line in zip(rows, lines, strict=True):
         assert line[1:].startswith(f"{row.rank:>5} {fit(token_label(row.text), columns.token)} ")
         assert line.endswith(f" {row.id:>6}") or line.rstrip().endswith(f" {row.id}")

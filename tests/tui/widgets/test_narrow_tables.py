@@ -16,7 +16,7 @@ from tests.tui.main.test_candidates import looking as looking_at_candidates
 from tests.tui.main.test_xray import looking, told
 from tui.main.panes.candidates import CandidatesPane
 from tui.widgets.bars import change_bar
-from tui.widgets.candidate_columns import Columns
+from tui.widgets.candidate_columns import CandidateColumns
 from tui.widgets.ribbon_view import RibbonToken, RibbonView
 
 
@@ -45,7 +45,7 @@ async def test_a_probability_of_almost_nothing_is_no_row_of_zeros(launch: Launch
     ("width", "cells"), [(120, 10), (80, 10), (79, 9), (75, 5), (74, 4), (66, 9), (61, 4), (60, 0)]
 )
 def test_bars_give_way_before_numbers_do(width: int, cells: int) -> None:
-    columns = Columns.within(width)
+    columns = CandidateColumns.within(width)
     assert columns.bar == cells
     assert cell_len(columns.heading) <= width
     row = Candidate(50257, 50256, "word", -98.765, 1.0, 1.0, 1.0, False, "no_repeat_ngram_size")
@@ -110,4 +110,4 @@ async def test_the_columns_keep_their_names_when_a_scrollbar_comes(launch: Launc
             await running.until(lambda count=count: pane.rows.show_vertical_scrollbar == (count > 1))  # type: ignore[misc]
             await running.pilot.pause()
             heading = str(pane.query_one("#candidate-heading", Static).content)
-            assert heading == Columns.within(pane.rows.row_cells).heading
+            assert heading == CandidateColumns.within(pane.rows.row_cells).heading

@@ -27,7 +27,7 @@ LEAST_COLUMNS, LEAST_ROWS = 80, 24
 LEAST_DISK_BYTES = 2_000_000_000
 """Below this, a download of the course's models is likely to fail."""
 LEAST_MEMORY_BYTES = 1_000_000_000
-PATIENCE_S = 5.0
+_PATIENCE_S = 5.0
 """How long the network may take."""
 
 HUB = "https://huggingface.co"
@@ -104,7 +104,7 @@ def check_terminal(environment: Mapping[str, str]) -> Iterator[Finding]:
     yield Finding("terminal", "clipboard", Verdict.UNKNOWN, detail, "copy something with y and paste it to find out")
 
 
-def check_files() -> Iterator[Finding]:
+def check_folders() -> Iterator[Finding]:
     """Each folder: is there room, and may it be written?"""
     for place in places():
         only_read = place.name == "starters"
@@ -146,7 +146,7 @@ def check_network(environment: Mapping[str, str]) -> Iterator[Finding]:
     hint = "check the connection, the proxy variables and HF_ENDPOINT; everything bundled works without"
     try:
         request = urllib.request.Request(f"{shown}/api/models/gpt2", headers=_headers(endpoint))
-        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
+        with urllib.request.urlopen(request, timeout=_PATIENCE_S) as answer:
             yield Finding("network", name, Verdict.OK, f"{shown} answers ({answer.status})")
     except urllib.error.HTTPError as error:
         # It answers, if only to say no.
@@ -156,7 +156,7 @@ def check_network(environment: Mapping[str, str]) -> Iterator[Finding]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         late = isinstance(reason, TimeoutError | socket.timeout)
-        said = f"no answer within {PATIENCE_S:.0f} s" if late else str(reason)
+        said = f"no answer within {_PATIENCE_S:.0f} s" if late else str(reason)
         yield Finding("network", name, Verdict.PROBLEM, f"{shown} cannot be reached: {said}", hint)
 
 

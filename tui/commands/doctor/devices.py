@@ -13,7 +13,7 @@ from typing import Any
 from core.backends.process import worker_environment
 from tui.commands.doctor.checks import Finding, Verdict
 
-PATIENCE_S = 180.0
+SELF_TEST_PATIENCE_S = 180.0
 """How long everything may take; a device that hangs is a finding, too."""
 
 AREA = "devices"
@@ -38,7 +38,7 @@ def check_devices(command: tuple[str, ...] = ("-P", "-m", "core.engine.self_test
     except OSError as error:
         yield Finding(AREA, "self-test", Verdict.PROBLEM, f"it cannot be started: {error.strerror}")
         return
-    timer = threading.Timer(PATIENCE_S, process.kill)
+    timer = threading.Timer(SELF_TEST_PATIENCE_S, process.kill)
     timer.start()
     todo: list[tuple[str, str]] = []
     try:
@@ -83,7 +83,7 @@ def judge(value: dict[str, Any]) -> Finding:
 
 def _how_it_ended(status: int, is_late: bool) -> str:
     if is_late:
-        return f"it hangs: nothing came for {PATIENCE_S:.0f} s"
+        return f"it hangs: nothing came for {SELF_TEST_PATIENCE_S:.0f} s"
     if status < 0:
         with_name = signal.Signals(-status).name if -status in set(signal.Signals) else str(-status)
         return f"it crashes ({with_name})"

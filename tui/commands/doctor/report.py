@@ -16,7 +16,7 @@ from core.text.visible import visible
 from tui.commands.doctor.checks import (
     Finding,
     Verdict,
-    check_files,
+    check_folders,
     check_memory,
     check_network,
     check_terminal,
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
 def _findings(network: bool) -> Iterator[Finding]:
     yield from check_versions()
     yield from check_terminal(os.environ)
-    yield from check_files()
+    yield from check_folders()
     yield from check_memory()
     yield from check_devices()
     if network:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 
-PATIENCE_S = 0.5
+TERMINAL_PATIENCE_S = 0.5
 """How long the terminal may take to say where its cursor is."""
 
 WIDE = "한"
@@ -81,7 +81,7 @@ def wide_cells() -> int | None:
 
 def _column(source: int) -> int | None:
     """Where the terminal says its cursor is."""
-    answer, deadline = b"", time.monotonic() + PATIENCE_S
+    answer, deadline = b"", time.monotonic() + TERMINAL_PATIENCE_S
     while (left := deadline - time.monotonic()) > 0 and select.select([source], [], [], left)[0]:
         chunk = os.read(source, 64)
         if not chunk:

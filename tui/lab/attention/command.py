@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
                 grid = shading.row(answer, index, 2)
                 print(f"{index + 1:>3} {shading.fitted(name, cells)} {grid}  {weight:>4.0%} {shown[column]}")
             running.say(f"{shading.title(answer)}, {shading.place(answer)}; {shading.LEGEND}")
-        if note := shading.cut_note(answer):
+        if note := shading.attention_cut_note(answer):
             running.say(f"note: {note}")
 
     return running.ask(question, target, take, as_json=options.json)

@@ -21,7 +21,7 @@ from tui.widgets.fields import Field
 from tui.widgets.pictures import shading
 from tui.widgets.pictures.attention_grid import AttentionGrid, cells_needed
 
-EXAMPLE = "The cat sat on the mat because it was tired."
+_EXAMPLE = "The cat sat on the mat because it was tired."
 
 MOST_TOKENS = 46
 """As many columns as one grid has room for on a terminal of 80 columns."""
@@ -69,7 +69,7 @@ A text that is too long for two grids shows one at a time; more than 46 tokens a
 
     def compose_body(self) -> ComposeResult:
         """The text over the grids."""
-        yield Field(EXAMPLE, id="attention-text", compact=True)
+        yield Field(_EXAMPLE, id="attention-text", compact=True)
         with Horizontal(id="attention-grids"):
             yield AttentionGrid(id="attention-0")
             yield AttentionGrid(id="attention-1")
@@ -93,7 +93,7 @@ A text that is too long for two grids shows one at a time; more than 46 tokens a
         assert isinstance(answer, Attention)
         self._grids[answer.view].attention = answer
         self._arrange()
-        cut = shading.cut_note(answer)
+        cut = shading.attention_cut_note(answer)
         self.show_note(f"{cut}; {shading.LEGEND}" if cut else f"{shading.LEGEND}  · comes later")
 
     def action_other_grid(self) -> None:

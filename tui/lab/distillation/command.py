@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
         overwrite=options.overwrite,
     )
     options.model, options.starter = options.teacher, DEFAULT_MASKED_LM
-    return training_command.ask(question, options, _TYPES, _say)
+    return training_command.ask_training(question, options, _TYPES, _say)
 
 
 def _say(answer: Answer) -> None:

@@ -28,7 +28,7 @@ from tui.commands.options import add_model_options, count
 from tui.commands.parser import Parser
 from tui.lab.evaluation import tables
 
-Conclusion: TypeAlias = ClassifierEvaluation | FillEvaluation | CausalEvaluation
+_Conclusion: TypeAlias = ClassifierEvaluation | FillEvaluation | CausalEvaluation
 
 _NAMES = {"accuracy": "accuracy", "seconds": "seconds", "disk_bytes": "on disk"}
 
@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
     return status
 
 
-def _judge(question: Evaluate, target: Target, as_json: bool) -> tuple[int, Conclusion | None]:
+def _judge(question: Evaluate, target: Target, as_json: bool) -> tuple[int, _Conclusion | None]:
     """Evaluate one model and print the result: the exit code, and the result unless it was stopped."""
     printer = _Printer(as_json)
     status = running.ask(question, target, printer.take, as_json=as_json)
@@ -101,7 +101,7 @@ def _judge(question: Evaluate, target: Target, as_json: bool) -> tuple[int, Conc
     return status, printer.result
 
 
-def _compare(first: Conclusion, second: Conclusion, *, as_json: bool) -> None:
+def _compare(first: _Conclusion, second: _Conclusion, *, as_json: bool) -> None:
     """Print two models side by side, and the first one's figures over the second one's."""
     sizes = [sum(file.stat().st_size for file in weight_files(resolve(one.run.model))) for one in (first, second)]
     figures = {
@@ -133,7 +133,7 @@ class _Printer:
         self._json = as_json
         self._broken: list[BrokenRow] = []
         self.done = self.total = 0
-        self.result: Conclusion | None = None
+        self.result: _Conclusion | None = None
 
     def take(self, answer: Answer) -> None:
         """Print an answer, or a part of it."""
@@ -151,7 +151,7 @@ class _Printer:
             running.say(f"line {row.line}: {row.reason}; skipped")
         self._broken += rows
 
-    def _conclude(self, answer: Conclusion) -> None:
+    def _conclude(self, answer: _Conclusion) -> None:
         if self._json:
             running.print_json(_json(answer, self._broken))
             return
@@ -162,7 +162,7 @@ class _Printer:
             running.say(f"note: {remark}")
 
 
-def _json(answer: Conclusion, broken: list[BrokenRow]) -> dict[str, Any]:
+def _json(answer: _Conclusion, broken: list[BrokenRow]) -> dict[str, Any]:
     """The result in one object; F1 is null where there are no labels."""
     scores = asdict(answer)
     run = scores.pop("run")
@@ -177,7 +177,7 @@ def _json(answer: Conclusion, broken: list[BrokenRow]) -> dict[str, Any]:
     return {**first, **{name: value for name, value in (run | scores).items() if name not in first}, **rest}
 
 
-def _table(answer: Conclusion) -> list[str]:
+def _table(answer: _Conclusion) -> list[str]:
     """The result for people."""
     lines = [tables.headline(answer.run), ""]
     lines += [f"{tables.cell(name, 20)} {value}" for name, value in tables.score_rows(answer)]

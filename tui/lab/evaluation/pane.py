@@ -34,7 +34,7 @@ from tui.widgets.bars import bar
 from tui.widgets.fields import Field
 
 SCORE_CELLS = 25
-BAR_CELLS = 7
+_BAR_CELLS = 7
 PROGRESS_CELLS = 20
 MISTAKES = 50
 
@@ -215,7 +215,7 @@ cannot be guessed: text, second text, label. **↑ ↓** walk the mistakes, the 
         self._finished = True
         if isinstance(answer, ClassifierEvaluation):
             left = [_spread(name, value) for name, value in score_rows(answer)]
-            lines = [*_beside(left, bin_rows(answer, BAR_CELLS)), "", *confusion_rows(answer, 14)]
+            lines = [*_beside(left, bin_rows(answer, _BAR_CELLS)), "", *confusion_rows(answer, 14)]
         else:
             lines = [f"{cell(name, 18)} {value}" for name, value in score_rows(answer)]
         self.progress.update(Content(headline(answer.run)))

@@ -18,8 +18,8 @@ from core.lab.evaluation import (
 )
 from core.text.visible import visible
 
-LABEL_CELLS = 16
-BAR_CELLS = 10
+_LABEL_CELLS = 16
+_BAR_CELLS = 10
 _CORNER = "right↓ said→"
 
 
@@ -79,15 +79,15 @@ def score_rows(answer: ClassifierEvaluation | FillEvaluation | CausalEvaluation)
 def class_rows(answer: ClassifierEvaluation) -> list[str]:
     """A row for each label."""
     return [
-        f"{cell('label', LABEL_CELLS)} precision  recall      F1   rows",
+        f"{cell('label', _LABEL_CELLS)} precision  recall      F1   rows",
         *(
-            f"{cell(one.label, LABEL_CELLS)} {one.precision:>9.2%} {one.recall:>7.2%} {one.f1:>7.2%} {one.support:>6,}"
+            f"{cell(one.label, _LABEL_CELLS)} {one.precision:>9.2%} {one.recall:>7.2%} {one.f1:>7.2%} {one.support:>6,}"
             for one in answer.classes
         ),
     ]
 
 
-def confusion_rows(answer: ClassifierEvaluation, cells: int = LABEL_CELLS) -> list[str]:
+def confusion_rows(answer: ClassifierEvaluation, cells: int = _LABEL_CELLS) -> list[str]:
     """The confusion matrix: a row for each right label, a column for each one that the model said."""
     labels = [one.label for one in answer.classes]
     width = [max(5, min(cell_len(visible(label)), cells)) for label in labels]
@@ -109,7 +109,7 @@ def bin_row(one: CalibrationBin, bar_cells: int) -> str:
     return f"{span} {one.n:>5,} {'█' * filled}{'░' * (bar_cells - filled)} {one.accuracy:>4.0%}"
 
 
-def bin_rows(answer: ClassifierEvaluation, bar_cells: int = BAR_CELLS) -> list[str]:
+def bin_rows(answer: ClassifierEvaluation, bar_cells: int = _BAR_CELLS) -> list[str]:
     """Calibration: the bins from the first that holds a row."""
     first = next(index for index, one in enumerate(answer.bins) if one.n)
     return ["confidence  rows right", *(bin_row(one, bar_cells) for one in answer.bins[first:])]

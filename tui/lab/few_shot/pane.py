@@ -37,7 +37,7 @@ The dog was lost in the dark. => sad"""
 SEPARATOR = "|"
 """Between the answers."""
 
-LABEL_CELLS, BAR_CELLS, COLUMN_CELLS = 11, 6, 21
+ANSWER_CELLS, _BAR_CELLS, COLUMN_CELLS = 11, 6, 21
 
 
 class FewShotPane(LabPane):
@@ -94,7 +94,10 @@ want it. Below stands the prompt exactly as the model reads it.
         rows = [_row(scored) for scored in answer.answers]
         self.scores.update(
             Content.assemble(
-                (f"{'answer':<{LABEL_CELLS + 1}}{'whole: share, sum':<{COLUMN_CELLS}}per token: share, mean\n", "bold"),
+                (
+                    f"{'answer':<{ANSWER_CELLS + 1}}{'whole: share, sum':<{COLUMN_CELLS}}per token: share, mean\n",
+                    "bold",
+                ),
                 *rows,
                 *(_token_line(scored) for scored in answer.answers if len(scored.tokens) > 1),
                 ("prompt\n", "bold"),
@@ -143,11 +146,11 @@ def _row(scored: ScoredAnswer) -> Content:
         (scored.best, scored.prob, scored.sum),
         (scored.best_per_token, scored.prob_per_token, scored.mean),
     )
-    parts: list[str | tuple[str, str]] = [f"{fit(scored.answer, LABEL_CELLS)} "]
+    parts: list[str | tuple[str, str]] = [f"{fit(scored.answer, ANSWER_CELLS)} "]
     for wins, share, logprob in columns:
         parts += [
             "▸" if wins else " ",
-            (bar(share, BAR_CELLS), "$success"),
+            (bar(share, _BAR_CELLS), "$success"),
             f" {share:>4.0%} {logprob:>7.2f} ",
         ]
     return Content.assemble(*parts, "\n")

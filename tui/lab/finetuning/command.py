@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
         resume=options.resume,
         overwrite=options.overwrite,
     )
-    return training_command.ask(question, options, _TYPES, _say)
+    return training_command.ask_training(question, options, _TYPES, _say)
 
 
 def _say(answer: Answer) -> None:

@@ -23,12 +23,12 @@ from tui.widgets.check import Check
 from tui.widgets.fields import Field
 from tui.widgets.number_field import NumberField
 
-MASK = "[MASK]"
+_MASK = "[MASK]"
 _SPAN = re.compile(r"\[MASK\]|\w+(?:['’]\w+)*|[^\w\s]")
 """A mask, a word, or any other sign that is not blank."""
 
-EXAMPLE = "I went to the [MASK] to buy some milk."
-TOP, MOST = 5, 100
+_EXAMPLE = "I went to the [MASK] to buy some milk."
+_TOP, MOST = 5, 100
 """Candidates shown at first, and at most; the command line shows any number."""
 
 
@@ -60,11 +60,11 @@ candidates.
 
     def compose_body(self) -> ComposeResult:
         """The sentence, the words to compare, how many candidates and how to find them, the answer."""
-        yield Field(EXAMPLE, id="fill-text", compact=True)
+        yield Field(_EXAMPLE, id="fill-text", compact=True)
         yield Field("", placeholder="Compare: store market school", id="fill-targets", compact=True)
         with Horizontal(classes="lab-field"):
             yield Label("candidates")
-            yield NumberField(TOP, name="candidates", id="fill-top", step=1, low=1, high=MOST)
+            yield NumberField(_TOP, name="candidates", id="fill-top", step=1, low=1, high=MOST)
             yield Check("one by one", id="fill-one-by-one", compact=True)
         with VerticalScroll(can_focus=False):
             yield Static("", id="fill-answer")
@@ -75,8 +75,8 @@ candidates.
         Raises:
             SettingError: the number of candidates is none, or out of range.
         """
-        if MASK not in self.text.value:
-            self.show_note(f"write {MASK} where a word is to be found, or press ctrl+t on a word")
+        if _MASK not in self.text.value:
+            self.show_note(f"write {_MASK} where a word is to be found, or press ctrl+t on a word")
             return None
         targets = tuple(self.targets.value.split())
         return FillMasks(self.model(), self.text.value, int(self.top.number()), targets, self.one_by_one.value)
@@ -105,8 +105,8 @@ candidates.
             self.show_note("there is no word to mask")
             return
         start, end = span
-        self.text.value = f"{value[:start]}{MASK}{value[end:]}"
-        self.text.cursor_position = start + len(MASK)
+        self.text.value = f"{value[:start]}{_MASK}{value[end:]}"
+        self.text.cursor_position = start + len(_MASK)
 
     @on(Input.Changed)
     @on(Checkbox.Changed)

@@ -24,7 +24,7 @@ from tui.widgets.bars import fit
 from tui.widgets.fields import Area
 from tui.widgets.number_field import NumberField
 
-EXAMPLE = (
+MASKING_EXAMPLE = (
     "Once upon a time there was a little girl who lived near the forest. "
     "Every morning she went to the river to fetch water. One day she met an old man."
 )
@@ -71,7 +71,7 @@ cent, and rank 1 means that the truth was the first guess.
 
     def compose_body(self) -> ComposeResult:
         """The text, the rate and the draw, the answer."""
-        yield Area(EXAMPLE, id="masking-text")
+        yield Area(MASKING_EXAMPLE, id="masking-text")
         with Horizontal(id="masking-settings"):
             yield Label("rate")
             yield NumberField(0.15, name="rate", id="masking-rate", step=0.05, low=0.01, high=1.0)

@@ -9,7 +9,7 @@ from core.lab.sentence_pairs import CompareAll, SimilarityMatrix
 from core.models.registry import DEFAULT_PARAPHRASER
 from core.text.visible import visible
 from tui.commands import running
-from tui.commands.lines import read_lines
+from tui.commands.lines import read_text_lines
 from tui.commands.options import add_model_options
 from tui.commands.parser import Parser
 
@@ -22,7 +22,7 @@ def add_arguments(parser: Parser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print a matrix."""
-    sentences = read_lines(options.file, "the list of sentences")
+    sentences = read_text_lines(options.file, "the list of sentences")
     target = running.target_of(options)
 
     def take(answer: Answer) -> None:

@@ -10,7 +10,7 @@ from core.lab.sentence_pairs import RankedSentences, RankSentences
 from core.models.registry import DEFAULT_PARAPHRASER
 from core.text.visible import visible
 from tui.commands import running
-from tui.commands.lines import read_lines
+from tui.commands.lines import read_text_lines
 from tui.commands.options import add_model_options, check_text
 from tui.commands.parser import Parser
 
@@ -25,7 +25,7 @@ def add_arguments(parser: Parser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the others, the most similar one first."""
     sentence = check_text(options.sentence, "the sentence")
-    others = read_lines(options.file, "the list of sentences")
+    others = read_text_lines(options.file, "the list of sentences")
     target = running.target_of(options)
 
     def take(answer: Answer) -> None:

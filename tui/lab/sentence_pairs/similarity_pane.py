@@ -23,7 +23,7 @@ from tui.widgets.fields import Area
 from tui.widgets.lines import split_lines
 from tui.widgets.pictures.pair_map import PairMap
 
-EXAMPLE = """\
+SIMILARITY_EXAMPLE = """\
 The cat is on the mat
 A feline is sitting on a rug
 I love pizza
@@ -31,8 +31,8 @@ Python is a programming language
 He runs fast
 She walks slowly"""
 
-BAR_CELLS = 8
-NUMBER_CELLS = 30
+_BAR_CELLS = 8
+_NUMBER_CELLS = 30
 """What the numbers of a ranked row take, the bar aside."""
 MOST_ROWS = 200
 """Of a ranking; the command line shows longer ones whole."""
@@ -71,7 +71,7 @@ on); **Tab** goes into it, the arrow keys walk the pairs, and below the map the 
 
     def compose_body(self) -> ComposeResult:
         """The list; the ranking and the map, of which one is shown."""
-        yield Area(EXAMPLE, id="similarity-sentences", soft_wrap=False)
+        yield Area(SIMILARITY_EXAMPLE, id="similarity-sentences", soft_wrap=False)
         with VerticalScroll(id="similarity-ranked"):
             yield Static("", id="similarity-ranking")
         yield PairMap(id="similarity-map")
@@ -134,11 +134,11 @@ on); **Tab** goes into it, the arrow keys walk the pairs, and below the map the 
         )
 
     def _paint_ranking(self, answer: RankedSentences) -> None:
-        cells = max(12, self.ranking.container_size.width - BAR_CELLS - NUMBER_CELLS - 2)
+        cells = max(12, self.ranking.container_size.width - _BAR_CELLS - _NUMBER_CELLS - 2)
         shown = answer.ranked[:MOST_ROWS]
         more = len(answer.ranked) - len(shown)
         numbers = f"{'':19}" if answer.by_cosine else f"{'mean':>6}  A→B  B→A    ±"
-        head = f"{fit(answer.sentence, cells)} {'':{BAR_CELLS}}{numbers} cosine\n"
+        head = f"{fit(answer.sentence, cells)} {'':{_BAR_CELLS}}{numbers} cosine\n"
         parts: list[Content | str | tuple[str, str]] = [(head, "bold")]
         parts += [_ranked_row(one, cells, answer.by_cosine) for one in shown]
         if more:
@@ -150,7 +150,7 @@ def _ranked_row(one: RankedSentence, cells: int, by_cosine: bool) -> Content:
     percents = f"{'':13}" if by_cosine else f"{one.a_to_b:>5.0%}{one.b_to_a:>5.0%}{one.spread:>5.0%}"
     return Content.assemble(
         f"{fit(one.text, cells)} ",
-        (bar(max(0.0, one.mean), BAR_CELLS), "$success"),
+        (bar(max(0.0, one.mean), _BAR_CELLS), "$success"),
         ("" if by_cosine else f"{one.mean:>6.1%}", "bold"),
         (f"{percents} {one.cosine:>6.2f}\n", "$text-muted"),
     )

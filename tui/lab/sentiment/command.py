@@ -11,7 +11,7 @@ from core.lab.sentiment import ReadSentiment, Sentiment
 from core.models.registry import DEFAULT_SENTIMENT
 from core.text.visible import visible
 from tui.commands import running
-from tui.commands.lines import read_lines
+from tui.commands.lines import read_text_lines
 from tui.commands.options import add_model_options, check_text
 from tui.commands.parser import Parser
 
@@ -51,7 +51,7 @@ def _texts(options: argparse.Namespace) -> tuple[str, ...]:
     if bool(options.texts) == (options.file is not None):
         raise InputError("the texts are given twice" if options.texts else "the text is missing", "give it once")
     if options.file is not None or options.texts == ["-"]:
-        return read_lines("-" if options.file is None else options.file, "the list of texts")
+        return read_text_lines("-" if options.file is None else options.file, "the list of texts")
     return tuple(check_text(text, f"text {number}") for number, text in enumerate(options.texts, start=1))
 
 

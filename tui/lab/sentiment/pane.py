@@ -21,12 +21,12 @@ from tui.lab.pane import LabPane
 from tui.widgets.bars import EMPTY, FULL, bar, fit
 from tui.widgets.fields import Area
 
-EXAMPLE = """\
+SENTIMENT_EXAMPLE = """\
 A warm, funny and clever film.
 The plot is dull and far too long.
 not good at all"""
 
-LABEL_CELLS, BAR_CELLS, WORD_CELLS, HALF_CELLS = 10, 10, 16, 12
+_LABEL_CELLS, _BAR_CELLS, WORD_CELLS, HALF_CELLS = 10, 10, 16, 12
 LEAST_SCALE = 0.1
 """A full bar never stands for less, so that words that hardly matter look like it."""
 MOST_LINES = 500
@@ -66,7 +66,7 @@ goes to the lists, to scroll them.
 
     def compose_body(self) -> ComposeResult:
         """The texts, a row for each, the words of one."""
-        yield Area(EXAMPLE, id="sentiment-texts")
+        yield Area(SENTIMENT_EXAMPLE, id="sentiment-texts")
         with VerticalScroll(id="sentiment-lines-box"):
             yield Static("", id="sentiment-lines")
         with VerticalScroll(id="sentiment-words-box"):
@@ -140,7 +140,7 @@ goes to the lists, to scroll them.
 
     def _paint(self) -> None:
         """A row for each line, and the words of the one under the cursor."""
-        cells = max(8, self.lines.container_size.width - LABEL_CELLS - BAR_CELLS - 12)
+        cells = max(8, self.lines.container_size.width - _LABEL_CELLS - _BAR_CELLS - 12)
         row, current_row = self.texts.cursor_location[0], 0
         rows: list[Content] = []
         lines = [(place, line.strip()) for place, line in enumerate(self._lines()) if line.strip()]
@@ -160,12 +160,12 @@ goes to the lists, to scroll them.
 def _line_row(text: str, answer: Sentiment | None, is_current: bool, cells: int) -> Content:
     marker = "▸" if is_current else " "
     if answer is None:
-        return Content(f"{marker}{'…':<{LABEL_CELLS + BAR_CELLS + 9}} {fit(text, cells)}")
+        return Content(f"{marker}{'…':<{_LABEL_CELLS + _BAR_CELLS + 9}} {fit(text, cells)}")
     best = max(score.prob for score in answer.scores)
-    whole = bar(best, BAR_CELLS)
+    whole = bar(best, _BAR_CELLS)
     filled = whole.rstrip(EMPTY)
     return Content.assemble(
-        f"{marker}{fit(answer.label, LABEL_CELLS)} ",
+        f"{marker}{fit(answer.label, _LABEL_CELLS)} ",
         (filled, "$success"),
         (whole[len(filled) :], "$text-muted"),
         (f" {best:>6.1%} ", "bold"),

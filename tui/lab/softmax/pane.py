@@ -18,14 +18,14 @@ from tui.widgets.bars import EMPTY, bar
 from tui.widgets.fields import Field
 from tui.widgets.number_field import NumberField
 
-EXAMPLE = "2.5, 1.0, 0.5"
+_EXAMPLE = "2.5, 1.0, 0.5"
 ROWS = 200
 """How many logits are shown; all of them count."""
 
 SAME = 1e-3
 """Probabilities nearer than this to each other pass for equal."""
 
-BAR_CELLS = 10
+_BAR_CELLS = 10
 GREEDY = (
     "Temperature 0 is a limit: ÷ 0 has no value, but the nearer to 0, the more the largest logit takes, until it has \
 everything. That is greedy decoding; equal largest logits share.\n"
@@ -55,7 +55,7 @@ by 0.1. Try `1000 1001 1002`, and `-inf` among others: that is how top-k cuts a 
         """The logits, the temperature, the answer."""
         with Horizontal(classes="lab-field"):
             yield Label("logits")
-            yield Field(EXAMPLE, id="softmax-logits", compact=True)
+            yield Field(_EXAMPLE, id="softmax-logits", compact=True)
         with Horizontal(classes="lab-field"):
             yield Label("temperature")
             yield NumberField(1.0, name="temperature", id="softmax-temperature", step=0.1, low=0.0, high=100.0)
@@ -92,7 +92,7 @@ def _steps(steps: Sequence[SoftmaxStep]) -> Content:
     ]
     for step in steps[:ROWS]:
         numbers = "".join(_cell(value) for value in (step.logit, step.scaled, step.shifted, step.exp))
-        whole = bar(step.prob, BAR_CELLS)
+        whole = bar(step.prob, _BAR_CELLS)
         filled = whole.rstrip(EMPTY)
         parts += [f"{numbers}{step.prob:>8.4f} ", (filled, "$success"), (whole[len(filled) :] + "\n", "$text-muted")]
     total = sum(step.exp for step in steps)

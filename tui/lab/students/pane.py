@@ -20,10 +20,10 @@ from tui.widgets.bars import fit
 from tui.widgets.fields import Field
 from tui.widgets.number_field import NumberField
 
-EXAMPLE = "Once upon a time there was a little [MASK]."
-TOP = 3
-LABEL_CELLS, BAR_CELLS = 13, 6
-EIGHTHS = " ▏▎▍▌▋▊▉"
+STUDENTS_EXAMPLE = "Once upon a time there was a little [MASK]."
+_TOP = 3
+ENTRY_CELLS, _BAR_CELLS = 13, 6
+_EIGHTHS = " ▏▎▍▌▋▊▉"
 
 DEFAULT_STUDENT = "starter/distilbert"
 
@@ -54,7 +54,7 @@ teacher's quality a student keeps is a matter of many rows: measure both with `n
 
     def compose_body(self) -> ComposeResult:
         """The input, the temperature, the answer."""
-        yield Field(EXAMPLE, id="students-text", compact=True)
+        yield Field(STUDENTS_EXAMPLE, id="students-text", compact=True)
         yield Field("", placeholder="second text of a pair; empty: none", id="students-second", compact=True)
         with Horizontal(classes="lab-field"):
             yield Label("temperature")
@@ -69,13 +69,13 @@ teacher's quality a student keeps is a matter of many rows: measure both with `n
             return None
         temperature = self.temperature.number()
         models = (self.model("teacher"), self.model("student"))
-        return CompareStudents(*models, self.text.value, self.second.value.strip(), temperature, TOP)
+        return CompareStudents(*models, self.text.value, self.second.value.strip(), temperature, _TOP)
 
     def show_answer(self, answer: Answer) -> None:
         """Both distributions side by side, their distance, and what each model costs."""
         assert isinstance(answer, StudentsCompared)
         several = len({entry.mask for entry in answer.entries}) > 1
-        head = f"{'':<{LABEL_CELLS}}{'teacher':>13}{'rank':>7}  {'student':>13}{'rank':>7}\n"
+        head = f"{'':<{ENTRY_CELLS}}{'teacher':>13}{'rank':>7}  {'student':>13}{'rank':>7}\n"
         parts = [Content.styled(head, "$text-muted")]
         parts += [_entry_row(entry, several) for entry in answer.entries]
         same = "yes" if answer.agreement == 1 else "no" if answer.agreement == 0 else f"{answer.agreement:.0%}"
@@ -104,7 +104,7 @@ teacher's quality a student keeps is a matter of many rows: measure both with `n
 
 def _entry_row(entry: StudentEntry, several: bool) -> Content:
     label = f"{entry.mask + 1}: {entry.label}" if several else entry.label
-    parts: list[str | tuple[str, str]] = [fit(label, LABEL_CELLS)]
+    parts: list[str | tuple[str, str]] = [fit(label, ENTRY_CELLS)]
     sides = ((entry.teacher_prob, entry.teacher_rank, "$success"), (entry.student_prob, entry.student_rank, "$warning"))
     for probability, rank, style in sides:
         parts += [(_bar(probability), style), f"{probability:>7.1%}", (f"{f'#{rank}':>7}  ", "$text-muted")]
@@ -113,8 +113,8 @@ def _entry_row(entry: StudentEntry, several: bool) -> Content:
 
 def _bar(probability: float) -> str:
     """`BAR_CELLS` cells, filled to an eighth of a cell: most probabilities here are small."""
-    whole, eighths = divmod(round(min(max(probability, 0.0), 1.0) * BAR_CELLS * 8), 8)
-    return f"{'█' * whole}{EIGHTHS[eighths].strip()}".ljust(BAR_CELLS, "·")
+    whole, eighths = divmod(round(min(max(probability, 0.0), 1.0) * _BAR_CELLS * 8), 8)
+    return f"{'█' * whole}{_EIGHTHS[eighths].strip()}".ljust(_BAR_CELLS, "·")
 
 
 def _sizes(answer: StudentsCompared) -> Content:

@@ -16,7 +16,7 @@ from tui.commands import running
 from tui.commands.options import add_text, read_text
 from tui.commands.parser import Parser
 
-BERT = "bert-base-uncased"
+_BERT = "bert-base-uncased"
 
 
 def add_arguments(parser: Parser) -> None:
@@ -30,7 +30,7 @@ def add_arguments(parser: Parser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print a row a piece that is tried, then the tokens."""
     text = read_text(options, "text")
-    tokenizer = TextTokenizer.from_folder(BERT, tokenizer_folder(BERT))
+    tokenizer = TextTokenizer.from_folder(_BERT, tokenizer_folder(_BERT))
     vocabulary: Container[str] = tokenizer.entries
     if (own := _own_pieces(options)) is not None:
         vocabulary = {*own, *(special.token for special in tokenizer.special_tokens)}

@@ -24,8 +24,8 @@ from tui.lab.local_pane import LocalPane
 from tui.widgets.check import Check
 from tui.widgets.fields import Field
 
-BERT = "bert-base-uncased"
-EXAMPLE = "playing unplayable"
+_BERT = "bert-base-uncased"
+_EXAMPLE = "playing unplayable"
 VOCABULARY = "play ##play ##ing ##ed ##er ##s un ##able"
 WORDS = 60
 """How many words are walked and shown."""
@@ -66,7 +66,7 @@ arrow keys scroll.
         """The text, the vocabulary, the switch, the answer."""
         with Horizontal(classes="lab-field"):
             yield Label("text")
-            yield Field(EXAMPLE, id="wordpiece-text", compact=True)
+            yield Field(_EXAMPLE, id="wordpiece-text", compact=True)
         with Horizontal(classes="lab-field"):
             yield Label("vocabulary")
             yield Field(VOCABULARY, id="wordpiece-pieces", compact=True)
@@ -106,7 +106,7 @@ arrow keys scroll.
 
     async def _read_tokenizer(self) -> None:
         try:
-            tokenizer = await asyncio.to_thread(TextTokenizer.from_folder, BERT, tokenizer_folder(BERT))
+            tokenizer = await asyncio.to_thread(TextTokenizer.from_folder, _BERT, tokenizer_folder(_BERT))
             await asyncio.to_thread(getattr, tokenizer, "entries")
         except EngineError as error:
             self.show_note(str(error), failed=True)

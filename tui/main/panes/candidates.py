@@ -23,7 +23,7 @@ from textual.widgets import Input, Static
 from core.messages.records import Candidate, CandidateTable
 from core.messages.sampling_params import SamplingParams
 from core.text.visible import visible
-from tui.widgets.candidate_columns import Columns
+from tui.widgets.candidate_columns import CandidateColumns
 from tui.widgets.fields import Field
 from tui.widgets.sampler_line import KNOBS, knob_text, sampler_order
 
@@ -183,7 +183,7 @@ class CandidateList(ScrollView, can_focus=True):
         if place == self.cursor and self.has_focus:
             base += self.get_component_rich_style("candidate--cursor") + Style(underline=True)
         mark = "▶" if row.id == self.chosen_id else " "
-        line = Columns.within(width).row(row, mark=mark, before=self._ghost.get(row.id, row.final_prob))
+        line = CandidateColumns.within(width).row(row, mark=mark, before=self._ghost.get(row.id, row.final_prob))
         return Strip([Segment(set_cell_size(line, width), base)])
 
     def _ask_for(self, place: int) -> None:
@@ -248,7 +248,7 @@ text. **/** goes to the search, which takes text, as it is or as the table shows
         self.call_after_refresh(self._name_columns)
 
     def _name_columns(self) -> None:
-        heading = Columns.within(self.rows.row_cells).heading
+        heading = CandidateColumns.within(self.rows.row_cells).heading
         if heading != self._heading:
             self._heading = heading
             self.query_one("#candidate-heading", Static).update(Content(heading), layout=False)

@@ -27,7 +27,7 @@ _HINTS = {**{name: SETTINGS[name].hint or f"{SETTINGS[name].off:g} off" for name
 _PRESET = ("do_sample", *(name for name in SAMPLERS if name != "no_repeat_ngram_size"))
 """What must be as in a preset for it to be in force."""
 
-NARROW_CELLS, NARROW_HINT_CELLS = 44, 5
+_NARROW_CELLS, NARROW_HINT_CELLS = 44, 5
 """A pane of fewer cells than the first has no room for hints of more than the second."""
 
 
@@ -119,7 +119,7 @@ same seed with the same settings writes the same text; an empty seed takes a new
 
     def on_resize(self, event: Resize) -> None:
         """Leave out what does not fit."""
-        self.set_class(event.size.width < NARROW_CELLS, "-narrow")
+        self.set_class(event.size.width < _NARROW_CELLS, "-narrow")
 
     def use_preset(self, name: str) -> None:
         """Take a preset's samplers; lengths, seed and stop strings stay."""

@@ -19,8 +19,8 @@ from core.models.registry import DEFAULT_PARAPHRASER
 from core.text.visible import visible
 from tui.widgets.fields import Field
 
-BAR_CELLS = 24
-NUMBER_CELLS = 15
+_BAR_CELLS = 24
+_NUMBER_CELLS = 15
 """Of the per cent beside the bar, with its name."""
 MODEL_CELLS = 20
 """Of the model's name in the frame; of a longer one its end."""
@@ -96,7 +96,7 @@ probability. Enter compares; F8 chooses another model, and a sentence encoder gi
         """Show a comparison."""
         self._answer = answer
         told = self.query_one("#similarity-answer", Static)
-        cells = min(BAR_CELLS, max(0, told.content_size.width - NUMBER_CELLS))
+        cells = min(_BAR_CELLS, max(0, told.content_size.width - _NUMBER_CELLS))
         filled = round(max(0.0, answer.similar) * cells)
         note = "  cut to the model's positions" if answer.truncated else ""
         shares: list[tuple[str, str] | str] = [

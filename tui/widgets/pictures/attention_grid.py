@@ -14,8 +14,8 @@ from textual.widget import Widget
 from core.lab.attention import Attention
 from tui.widgets.pictures import shading
 
-LABEL_CELLS = 8
-MARGIN_CELLS = 4 + LABEL_CELLS + 1
+TOKEN_CELLS = 8
+MARGIN_CELLS = 4 + TOKEN_CELLS + 1
 """Cursor, number and token before each row."""
 
 HEADER_ROWS = 3
@@ -106,7 +106,7 @@ class AttentionGrid(Widget, can_focus=True):
         for row in range(self._first_row, min(self._first_row + self._rows, self._count)):
             at_cursor = row == self.cursor
             style = "bold reverse" if at_cursor and self.has_focus else "bold" if at_cursor else ""
-            label = f"{'▸' if at_cursor else ' '}{row + 1:>2} {shading.fitted(shown[row], LABEL_CELLS)}"
+            label = f"{'▸' if at_cursor else ' '}{row + 1:>2} {shading.fitted(shown[row], TOKEN_CELLS)}"
             parts += [(label, style), " ", (shading.row(self.attention, row, self._cell_width), "$success"), "\n"]
         return Content.assemble(*parts, "\n".join(told))
 

@@ -19,7 +19,7 @@ from textual.strip import Strip
 
 from tui.widgets.bars import fit
 
-SHADES = " ░▒▓█"
+_SHADES = " ░▒▓█"
 """A fifth of 0-1 each."""
 
 SHADE_LEGEND = " ░ 20  ▒ 40  ▓ 60  █ 80 % and more; row before column"
@@ -37,7 +37,7 @@ def cell_text(probability: float) -> str:
         probability: 0-1.
     """
     percent = min(99, round(100 * probability))
-    return f"{percent:02}{SHADES[min(len(SHADES) - 1, int(probability * len(SHADES)))]}"
+    return f"{percent:02}{_SHADES[min(len(_SHADES) - 1, int(probability * len(_SHADES)))]}"
 
 
 class PairMap(ScrollView, can_focus=True):

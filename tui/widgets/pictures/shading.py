@@ -10,20 +10,20 @@ from rich.cells import cell_len, set_cell_size
 from core.lab.attention import MEAN_OF_HEADS, Attention
 from core.text.visible import token_label, visible
 
-SHADES: tuple[tuple[float, str], ...] = ((0.5, "█"), (0.25, "▓"), (0.1, "▒"), (0.02, "░"))
+_SHADES: tuple[tuple[float, str], ...] = ((0.5, "█"), (0.25, "▓"), (0.1, "▒"), (0.02, "░"))
 """From which weight on a cell has which shade; below the last it is blank."""
 
 LEGEND = "░ 2 %  ▒ 10 %  ▓ 25 %  █ 50 % and more"
 FUTURE = "·"
 """A cell that a causal model cannot see: the token comes later."""
 
-LABEL_CELLS = 10
+_LABEL_CELLS = 10
 """How wide the tokens stand before their rows at least."""
 
 
 def shade(weight: float) -> str:
     """The glyph of a weight of 0-1."""
-    return next((glyph for least, glyph in SHADES if weight >= least), " ")
+    return next((glyph for least, glyph in _SHADES if weight >= least), " ")
 
 
 def fitted(text: str, cells: int) -> str:
@@ -44,7 +44,7 @@ def names(attention: Attention) -> list[str]:
 
 def label_cells(shown: list[str]) -> int:
     """How many cells the longest of these names needs, `LABEL_CELLS` at least."""
-    return max(LABEL_CELLS, *map(cell_len, shown))
+    return max(_LABEL_CELLS, *map(cell_len, shown))
 
 
 def title(attention: Attention) -> str:
@@ -107,7 +107,7 @@ def lines_of(pieces: list[str], cells: int) -> list[str]:
     return [line for line in lines if line]
 
 
-def cut_note(attention: Attention) -> str:
+def attention_cut_note(attention: Attention) -> str:
     """Says so when only the beginning of the text was read; else empty."""
     if attention.kept == attention.text_tokens:
         return ""

@@ -8,7 +8,7 @@ from pathlib import Path
 from core.lab.distillation import Distil, Distilled
 
 
-def card(question: Distil, done: Distilled) -> str:
+def student_card(question: Distil, done: Distilled) -> str:
     """The README.md of a finished student.
 
     Args:

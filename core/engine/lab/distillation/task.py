@@ -15,10 +15,10 @@ from typing import Any, TypeAlias
 
 import torch
 
-from core.engine.lab.desk import Desk, Task, Tasks
-from core.engine.lab.distillation.card import card
+from core.engine.lab.desk import Desk, LabTask, Tasks
+from core.engine.lab.distillation.card import student_card
 from core.engine.lab.distillation.model import Distiller, Pieces, cut
-from core.engine.lab.students import task_of
+from core.engine.lab.students import student_task_of
 from core.engine.lab.training.checkpoint import NOT_WRITTEN, Checkpoint, reason
 from core.engine.lab.training.course import Course
 from core.engine.lab.training.folder import ModelFolder
@@ -87,7 +87,7 @@ def distil(desk: Desk, question: Distil) -> Iterator[Part]:
     if folder is not None:
         tokenizer.model_input_names = ["input_ids", "attention_mask"]  # a DistilBERT reads no sentence numbers
         folder.prepare(resume=False)
-        folder.save_model(distiller.student, tokenizer, card(question, done))
+        folder.save_model(distiller.student, tokenizer, student_card(question, done))
         desk.shelf.forget(folder.path)
     if run.is_on_disk:
         checkpoint().path.unlink(missing_ok=True)
@@ -202,7 +202,7 @@ def _folder(question: Distil) -> ModelFolder | None:
 def _teacher(desk: Desk, name: str) -> tuple[ResolvedModel, Any, Any]:
     """The teacher with plain linear layers, in float32, and its tokenizer."""
     resolved = resolve(name)
-    if task_of(name) is not StudentTask.MASKED_LM:
+    if student_task_of(name) is not StudentTask.MASKED_LM:
         raise ModelFormatError(f"{name} is a classifier, not a masked language model", "use starter/bert")
     weight_files(resolved)
     desk.progress("importing transformers", 0.1)
@@ -266,4 +266,4 @@ def _size(model: torch.nn.Module) -> int:
     return sum(weight.numel() for weight in model.parameters())
 
 
-TASKS: Tasks = {Distil: Task(distil)}
+TASKS: Tasks = {Distil: LabTask(distil)}

@@ -18,14 +18,14 @@ import torch
 from core.engine.lab.desk import Desk
 from core.engine.lab.evaluation.journal import Values
 from core.engine.lab.evaluation.metrics import exp_of
-from core.engine.lab.evaluation.work import breathe, check_finite, shorten, split_batches, token_budget
+from core.engine.lab.evaluation.work import breathe, check_numbers, shorten, split_batches, token_budget
 from core.engine.networks.causal import CausalModel
 from core.engine.networks.kv_cache import KVCache
 from core.engine.networks.loading import LoadedCausal
 from core.errors import InputError, SettingError
 from core.lab.evaluation import CausalEvaluation, Evaluate, EvaluationRun, HardText
 from core.tables.columns import Columns, LabelUse
-from core.tables.rows import Format, Row, format_of, read_lines, read_rows
+from core.tables.rows import Row, TableFormat, format_of, read_lines, read_rows
 from core.text.tokenization import Scheme, TextTokenizer
 
 _LOGITS_AT_ONCE = 2**25
@@ -110,7 +110,7 @@ class CausalWork:
                 logits = self._loaded.model.forward(inputs, cache, every_position=True).float().cpu()  # (B, T, V)
                 nats = logits.logsumexp(-1) - logits.gather(-1, wanted.clamp(min=0)[..., None])[..., 0]
                 counts = wanted >= 0
-                check_finite(nats[counts], self._loaded.info.dtype)
+                check_numbers(nats[counts], self._loaded.info.dtype)
                 losses += (nats.double() * counts).sum(1)
                 hits += ((logits.argmax(-1) == wanted) & counts).sum(1)
         return [[float(loss), float(hit)] for loss, hit in zip(losses, hits, strict=True)]
@@ -160,7 +160,7 @@ class CausalWork:
 
     def _read(self, desk: Desk, question: Evaluate) -> None:
         path, columns = Path(question.path), Columns(question.text)
-        if format_of(path) is not Format.PLAIN:
+        if format_of(path) is not TableFormat.PLAIN:
             table = read_rows(
                 path, columns, label=LabelUse.NONE, limit=question.limit, check=lambda row: self._take(desk, row)
             )

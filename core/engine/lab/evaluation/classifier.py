@@ -14,7 +14,7 @@ from core.engine.lab.evaluation.journal import Values
 from core.engine.lab.evaluation.metrics import calibrate, score_classes
 from core.engine.lab.evaluation.work import (
     can_pad,
-    check_finite,
+    check_numbers,
     encoder_budget,
     padded,
     shorten,
@@ -98,7 +98,7 @@ class ClassifierWork:
         """The logits of each row."""
         with torch.inference_mode():
             logits = self._loaded.model(**padded(self._loaded, self._encoded, batch)).logits.float().cpu()  # (B, C)
-        check_finite(logits, self._loaded.info.dtype)
+        check_numbers(logits, self._loaded.info.dtype)
         found: Values = logits.tolist()
         return found
 

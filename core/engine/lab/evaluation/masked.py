@@ -21,7 +21,7 @@ from core.engine.lab.evaluation.metrics import exp_of
 from core.engine.lab.evaluation.work import (
     breathe,
     can_pad,
-    check_finite,
+    check_numbers,
     encoder_budget,
     padded,
     readable_token,
@@ -107,7 +107,7 @@ class MaskedWork:
         wanted = torch.tensor([id_ for one in hidden for id_ in one.wanted])[:, None]  # (M, 1)
         of_wanted = logits.gather(1, wanted)
         best, total = logits.max(1), logits.logsumexp(1)
-        check_finite(total, self._loaded.info.dtype)
+        check_numbers(total, self._loaded.info.dtype)
         ranks = 1 + (logits > of_wanted).sum(1)
         columns = (ranks, total - of_wanted[:, 0], best.indices, (best.values - total).exp())
         numbers = torch.stack([column.double() for column in columns], 1)  # (M, 4)

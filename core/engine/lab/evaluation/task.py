@@ -15,12 +15,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import assert_never
 
-from core.engine.lab.desk import Desk, Task, Tasks
+from core.engine.lab.desk import Desk, LabTask, Tasks
 from core.engine.lab.evaluation.causal import CausalWork
 from core.engine.lab.evaluation.classifier import ClassifierWork
 from core.engine.lab.evaluation.journal import Journal, Values, digest, file_digest
 from core.engine.lab.evaluation.masked import MaskedWork
-from core.engine.lab.evaluation.work import Conclusion, StoppedError, Work, column_names
+from core.engine.lab.evaluation.work import Conclusion, EvaluationWork, StoppedError, column_names
 from core.engine.networks.head import Head
 from core.errors import EngineError, InputError
 from core.lab.evaluation import Evaluate, EvaluationProgress, EvaluationRun, EvaluationTask, RowsSkipped
@@ -75,7 +75,7 @@ def evaluate(desk: Desk, question: Evaluate) -> Iterator[RowsSkipped | Evaluatio
         journal.close()
 
 
-def _load(desk: Desk, question: Evaluate) -> tuple[ModelInfo, Callable[[], Work]]:
+def _load(desk: Desk, question: Evaluate) -> tuple[ModelInfo, Callable[[], EvaluationWork]]:
     """What is known of the model, and what reads the file for it."""
     match question.task:
         case EvaluationTask.SIMILAR | EvaluationTask.SENTIMENT:
@@ -90,7 +90,7 @@ def _load(desk: Desk, question: Evaluate) -> tuple[ModelInfo, Callable[[], Work]
     assert_never(question.task)
 
 
-def _known(work: Work, journal: Journal) -> Iterator[tuple[int, Values]]:
+def _known(work: EvaluationWork, journal: Journal) -> Iterator[tuple[int, Values]]:
     """The batches that an earlier run left."""
     for number, batch in enumerate(work.batches):
         values = journal.batches.get(number, [])
@@ -98,7 +98,9 @@ def _known(work: Work, journal: Journal) -> Iterator[tuple[int, Values]]:
             yield number, values
 
 
-def _compute(desk: Desk, work: Work, journal: Journal, found: dict[int, Values]) -> Iterator[EvaluationProgress]:
+def _compute(
+    desk: Desk, work: EvaluationWork, journal: Journal, found: dict[int, Values]
+) -> Iterator[EvaluationProgress]:
     """Compute the batches that are not `found` into it, until all are or the question is cancelled."""
     total, tokens = sum(map(len, work.batches)), sum(work.costs)
     done = known = sum(sum(work.costs[index] for index in work.batches[number]) for number in found)
@@ -118,18 +120,18 @@ def _compute(desk: Desk, work: Work, journal: Journal, found: dict[int, Values])
         right, counted, rows = right + hits, counted + of, rows + len(batch)
         done += sum(work.costs[index] for index in batch)
         left_s = (time.perf_counter() - began) / (done - known) * (tokens - done)
-        desk.progress(f"{rows:,}/{total:,}, {duration(left_s)} left,", done / tokens)
+        desk.progress(f"{rows:,}/{total:,}, {_duration(left_s)} left,", done / tokens)
         yield EvaluationProgress(rows, total, done / tokens, right / max(counted, 1), left_s)
 
 
-def duration(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     """A time in words, as exact as is of use."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
-def _in_order(work: Work, found: dict[int, Values]) -> Values:
+def _in_order(work: EvaluationWork, found: dict[int, Values]) -> Values:
     """The numbers of every item, by its index."""
     values: Values = [[] for _ in work.costs]
     for number, batch in enumerate(work.batches):
@@ -138,7 +140,9 @@ def _in_order(work: Work, found: dict[int, Values]) -> Values:
     return values
 
 
-def _run(question: Evaluate, work: Work, info: ModelInfo, seconds: float, resumed: int, note: str) -> EvaluationRun:
+def _run(
+    question: Evaluate, work: EvaluationWork, info: ModelInfo, seconds: float, resumed: int, note: str
+) -> EvaluationRun:
     return EvaluationRun(
         task=question.task,
         model=info.name,
@@ -153,7 +157,7 @@ def _run(question: Evaluate, work: Work, info: ModelInfo, seconds: float, resume
     )
 
 
-def _notes(work: Work, journal: Journal) -> str:
+def _notes(work: EvaluationWork, journal: Journal) -> str:
     return "; ".join(note for note in (work.note, journal.problem) if note)
 
 
@@ -182,7 +186,7 @@ def _check_output(question: Evaluate) -> None:
         raise InputError(f"{path} is the file that is evaluated", "write the predictions to another one")
 
 
-def _write_predictions(path: Path, work: Work, values: Values) -> None:
+def _write_predictions(path: Path, work: EvaluationWork, values: Values) -> None:
     """Every prediction as CSV; the file is there whole, or not at all."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -196,4 +200,4 @@ def _write_predictions(path: Path, work: Work, values: Values) -> None:
         ) from None
 
 
-TASKS: Tasks = {Evaluate: Task(evaluate)}
+TASKS: Tasks = {Evaluate: LabTask(evaluate)}

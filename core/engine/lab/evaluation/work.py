@@ -40,7 +40,7 @@ class StoppedError(Exception):
     """The question was cancelled before the first batch."""
 
 
-class Work(Protocol):
+class EvaluationWork(Protocol):
     """One evaluation, ready to be computed batch by batch."""
 
     @property
@@ -163,7 +163,7 @@ def padded(loaded: LoadedEncoder, encoded: dict[str, list[list[int]]], batch: Se
     }
 
 
-def check_finite(numbers: Tensor, dtype: str) -> None:
+def check_numbers(numbers: Tensor, dtype: str) -> None:
     """Refuse what is no number.
 
     Raises:

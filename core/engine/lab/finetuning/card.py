@@ -24,7 +24,7 @@ def command(question: Finetune) -> str:
     return shlex.join(words)
 
 
-def card(
+def classifier_card(
     question: Finetune, started: FinetuneStarted, done: Finetuned, measured: Sequence[FinetuneMeasured], dtype: str
 ) -> str:
     """The README.md of a finished model.

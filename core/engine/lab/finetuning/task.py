@@ -16,8 +16,8 @@ from typing import Any, TypeAlias
 
 from torch import Tensor
 
-from core.engine.lab.desk import Desk, Task, Tasks
-from core.engine.lab.finetuning.card import card
+from core.engine.lab.desk import Desk, LabTask, Tasks
+from core.engine.lab.finetuning.card import classifier_card
 from core.engine.lab.finetuning.model import Classifier, Figures, choose_precision, load_trainable
 from core.engine.lab.finetuning.rows import (
     MAX_TOKENS,
@@ -46,10 +46,10 @@ from core.models.registry import read_config, resolve
 
 SKIPPED_SHOWN = 20
 
-Part: TypeAlias = FinetuneStarted | FinetuneStep | FinetuneMeasured | FinetunePaused | Finetuned
+_Part: TypeAlias = FinetuneStarted | FinetuneStep | FinetuneMeasured | FinetunePaused | Finetuned
 
 
-def finetune(desk: Desk, question: Finetune) -> Generator[Part, None, None]:
+def finetune(desk: Desk, question: Finetune) -> Generator[_Part, None, None]:
     """Train a classifier on the rows of a file, and save it.
 
     Raises:
@@ -96,7 +96,7 @@ def finetune(desk: Desk, question: Finetune) -> Generator[Part, None, None]:
             yield FinetunePaused(question.out, run.step, steps)
         else:
             done = _finetuned(started, run)
-            _save(run, tokenizer, card(question, started, done, run.measured, desk.target.dtype))
+            _save(run, tokenizer, classifier_card(question, started, done, run.measured, desk.target.dtype))
             yield done
     finally:
         folder.discard_if_empty()
@@ -261,4 +261,4 @@ def _settings(question: Finetune) -> dict[str, Any]:
     return {**asdict(same), "task": question.task.value}
 
 
-TASKS: Tasks = {Finetune: Task(finetune)}
+TASKS: Tasks = {Finetune: LabTask(finetune)}

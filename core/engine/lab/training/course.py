@@ -31,12 +31,12 @@ class AtStep(Protocol):
         """Steps taken, from 0."""
 
 
-Step = TypeVar("Step")
-Measured = TypeVar("Measured", bound=AtStep)
+_Step = TypeVar("_Step")
+_Measured = TypeVar("_Measured", bound=AtStep)
 
 
 @dataclass(slots=True, kw_only=True)
-class Course(ABC, Generic[Step, Measured]):
+class Course(ABC, Generic[_Step, _Measured]):
     """The steps of one process, and what earlier ones left.
 
     A subclass writes `take_step`, `measure` and `save`, and may end early.
@@ -51,7 +51,7 @@ class Course(ABC, Generic[Step, Measured]):
     """Steps between two measurements; the first state and the last one are always measured."""
     step: int = 0
     """Steps taken, those of earlier processes included."""
-    measured: list[Measured] = field(default_factory=list)
+    measured: list[_Measured] = field(default_factory=list)
     is_stopped: bool = False
     """Whether the user stopped it before its end."""
     _earlier: tuple[int, float] = field(default=(0, 0.0), init=False)
@@ -59,11 +59,11 @@ class Course(ABC, Generic[Step, Measured]):
     _began: float = field(default_factory=time.perf_counter, init=False)
 
     @abstractmethod
-    def take_step(self) -> Step | None:
+    def take_step(self) -> _Step | None:
         """Learn from one batch and count it; None when it was stopped meanwhile and nothing was learnt."""
 
     @abstractmethod
-    def measure(self) -> Measured | None:
+    def measure(self) -> _Measured | None:
         """Measure the state as it is; None when it was stopped meanwhile."""
 
     @abstractmethod
@@ -74,7 +74,7 @@ class Course(ABC, Generic[Step, Measured]):
         """Return True if more steps would not help."""
         return False
 
-    def train(self) -> Iterator[Step | Measured]:
+    def train(self) -> Iterator[_Step | _Measured]:
         """Tell the earlier measurements, then take steps until the end; a stop leaves a checkpoint."""
         yield from self.measured
         saved_at, pause_s = time.perf_counter(), CHECKPOINT_EVERY_S

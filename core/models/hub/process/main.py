@@ -29,7 +29,7 @@ from core.models.hub.cache import entry_name
 from core.models.hub.hashes import content_hash
 from core.models.hub.process.faults import refusal, without_token
 from core.models.hub.process.files import choose_files
-from core.models.hub.process.transfer import Emit, Tally, fetch_into, patiently
+from core.models.hub.process.transfer import Emit, TransferTally, fetch_into, patiently
 from core.models.hub.records import DownloadPlan, Fetched, FetchEvent, HubFile, Paused, Refused, Verifying
 from core.models.registry import ResolvedModel, Source, cached_models, weight_files
 
@@ -154,7 +154,7 @@ def _fetch(plan: DownloadPlan, place: _Place, emit: Emit) -> int:
     """Fetch and verify every file, then let the snapshot appear; returns what came over the network."""
     (place.entry / "blobs").mkdir(parents=True, exist_ok=True)
     place.lock(plan.files[0]).parent.mkdir(parents=True, exist_ok=True)
-    tally = Tally(plan.total_bytes, len(plan.files), emit)
+    tally = TransferTally(plan.total_bytes, len(plan.files), emit)
     for file in plan.files:
         tally.begin(file, place.here_bytes(file))
         with _Lock(place.lock(file), emit):
@@ -190,7 +190,7 @@ class _Lock:
         self._lock.__exit__(None, None, None)
 
 
-def _fetch_file(plan: DownloadPlan, file: HubFile, place: _Place, tally: Tally) -> None:
+def _fetch_file(plan: DownloadPlan, file: HubFile, place: _Place, tally: TransferTally) -> None:
     """Bring one file into the blobs of the cache, whole and verified."""
     part = place.part(file)
     if part.exists() and part.stat().st_size > file.size_bytes:

@@ -110,7 +110,7 @@ def asked_wait_s(headers: Mapping[str, str]) -> float | None:
         return float(limit.reset_in_seconds) if limit is not None and limit.remaining == 0 else None
 
 
-class Tally:
+class TransferTally:
     """How much of a download is there; reports it a few times a second."""
 
     def __init__(self, total_bytes: int, count: int, emit: Emit) -> None:
@@ -148,7 +148,7 @@ class Tally:
         self.emit(Fetching(self._file, self.number, self.count, done_bytes, self._total_bytes))
 
 
-def fetch_into(part_path: Path, file: HubFile, plan: DownloadPlan, tally: Tally) -> None:
+def fetch_into(part_path: Path, file: HubFile, plan: DownloadPlan, tally: TransferTally) -> None:
     """Bring the rest of a file; all that the hub has of it, which may not be what was announced.
 
     Args:
@@ -178,7 +178,7 @@ def fetch_into(part_path: Path, file: HubFile, plan: DownloadPlan, tally: Tally)
                     return
 
 
-def _append(part: BinaryIO, url: str, tally: Tally) -> None:
+def _append(part: BinaryIO, url: str, tally: TransferTally) -> None:
     """Ask for what a file lacks, and write each piece to the disk as it comes."""
     here = part.tell()
     headers = build_hf_headers() | {"Accept-Encoding": "identity"}  # what is counted and resumed is the file itself
