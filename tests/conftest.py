@@ -31,7 +31,10 @@ settings.load_profile("suite")
 STARTS_THE_APP = {"launch", "snap_compare", "snap_pane"}
 """The fixtures by which a test starts the interface."""
 
-STARTS_PROCESSES = ("cli", "hub", "training", "core/backends/test_process.py", "test_imports.py", "tui/test_kills.py")
+STARTS_PROCESSES = (
+    *("cli", "hub", "training", "core/backends/test_process.py", "test_imports.py", "test_toy_sampler.py"),
+    "tui/test_kills.py",
+)
 """The folders and files, below this one, whose tests start processes, or take as long."""
 
 

@@ -1,7 +1,7 @@
 """The settings that choose the next token: what each may be and what is said of it, and presets. "Off" is a value.
 
 They are the only record a user edits, so the only one that validates: `SettingError` names the range and the value.
-Options, panes, exports and the samplers read `SETTINGS`: a new setting is a row and a field here.
+Options, panes, exports and samplers read `SETTINGS`: a new setting is a row there and a field.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ CUT_CODES = {rule: code for code, rule in enumerate(CUT_RULES)}
 """What stands for a rule in a tensor; 0 is kept."""
 
 _RULED_OUT = "no_repeat_ngram_size"
-"""What the model itself rules out counts as banned."""
+"""What the model itself rules out counts as banned by this."""
 
 _SPLITMIX_STEP = 0x9E3779B97F4A7C15 - 2**64
 _SPLITMIX_FACTORS = (0xBF58476D1CE4E5B9 - 2**64, 0x94D049BB133111EB - 2**64)
@@ -129,7 +129,7 @@ Stage: TypeAlias = tuple[str, Tensor]
 
 
 def penalize(logits: Tensor, seen_ids: Sequence[Sequence[int]], params: SamplingParams) -> list[Stage]:
-    """(B, V) logits as they come, and after each penalty that is on."""
+    """The samplers that look at the text so far: (B, V) logits before them, and after each that is on."""
     stages = [(_RULED_OUT, logits)]
     for name, value in _acting(PENALTIES, params):
         rows = zip(stages[-1][1], seen_ids, strict=True)
@@ -200,13 +200,16 @@ class Sampled:
 def sample(
     raw: Tensor, seen_ids: Sequence[Sequence[int]], params: SamplingParams, order: Tensor | None = None
 ) -> Sampled:
-    """What the samplers make of distributions, best entries first; what greedy or top_k surely cuts meets no other.
+    """Run the samplers; what greedy or top_k surely cuts never meets the others, for sorting is what they cost.
 
     Args:
         raw: (B, V) float32 logits.
         seen_ids: B lists of prompt and generated ids.
         params: the settings.
         order: (B, V) ids by falling logit, ties in the vocabulary's order, where they are known.
+
+    Returns:
+        The entries that may be kept, best first, and what became of all.
     """
     penalized = penalize(raw, seen_ids, params)
     *before, (rule, logits) = penalized
@@ -216,7 +219,7 @@ def sample(
 
 
 def _largest(logits: Tensor, params: SamplingParams, order: Tensor | None) -> tuple[Tensor, Tensor]:
-    """(B, N) ids and logits, best first: as many as may be kept at least, the head without a sort."""
+    """(B, N) ids and logits of the entries that may be kept, best first; without a sort where the head is enough."""
     vocabulary = logits.shape[-1]
     head = min(max(HEAD_SIZE, params.candidates), vocabulary)
     most = 1 if params.greedy else min(params.top_k, vocabulary)

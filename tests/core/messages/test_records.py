@@ -50,6 +50,11 @@ def test_a_whole_number_setting_refuses_a_fraction(name: str) -> None:
         check_setting(name, 2.5)
 
 
+def test_the_settings_are_the_numbers_of_the_record_in_its_order() -> None:
+    numbers = [one.name for one in fields(SamplingParams) if type(one.default) in (int, float)]
+    assert [name for name in numbers if name != "seed"] == list(SETTINGS)
+
+
 @pytest.mark.parametrize("name", SETTINGS)
 def test_the_off_value_and_both_ends_are_inside_the_range(name: str) -> None:
     span = SETTINGS[name]

@@ -20,6 +20,8 @@ from transformers import (
 )
 
 from core.engine.generation.sampling import (
+    PENALTIES,
+    WARPERS,
     ban_repeated_ngrams,
     draw,
     keep_min_p,
@@ -30,7 +32,7 @@ from core.engine.generation.sampling import (
     scale_temperature,
     warp,
 )
-from core.messages.sampling_params import CUT_RULES, SamplingParams
+from core.messages.sampling_params import CUT_RULES, SAMPLERS, SamplingParams
 
 Warper = Callable[[Tensor], Tensor]
 
@@ -70,7 +72,7 @@ def smooth_logits(seed: int) -> Tensor:
     return torch.randn(1, 40, generator=torch.Generator().manual_seed(seed)) * 3
 
 
-WARPERS: list[tuple[str, Warper, LogitsProcessor]] = [
+COMPARED: list[tuple[str, Warper, LogitsProcessor]] = [
     *((f"top_k {k}", lambda x, k=k: keep_top_k(x, k), TopKLogitsWarper(k)) for k in (1, 5, 39, 40, 1000)),
     *((f"top_p {p}", lambda x, p=p: keep_top_p(x, p), TopPLogitsWarper(p)) for p in (1e-9, 0.3, 0.8, 0.95, 0.999)),
     *((f"min_p {p}", lambda x, p=p: keep_min_p(x, p), MinPLogitsWarper(p)) for p in (1e-6, 0.05, 0.5, 1.0)),
@@ -78,7 +80,7 @@ WARPERS: list[tuple[str, Warper, LogitsProcessor]] = [
 ]
 
 
-@pytest.mark.parametrize(("ours", "theirs"), [row[1:] for row in WARPERS], ids=[row[0] for row in WARPERS])
+@pytest.mark.parametrize(("ours", "theirs"), [row[1:] for row in COMPARED], ids=[row[0] for row in COMPARED])
 @pytest.mark.parametrize("make", [smooth_logits, logits_with_ties_and_holes])
 def test_a_warper_removes_exactly_what_transformers_removes(
     ours: Warper, theirs: LogitsProcessor, make: Callable[[int], Tensor]
@@ -181,6 +183,10 @@ def test_each_entry_names_the_sampler_that_cut_it() -> None:
         "top_k",
         "no_repeat_ngram_size",
     ]
+
+
+def test_the_samplers_run_in_the_order_that_the_settings_tell() -> None:
+    assert (*PENALTIES, *WARPERS) == SAMPLERS
 
 
 def test_with_every_sampler_off_the_distribution_is_the_models_own() -> None:
