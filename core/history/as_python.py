@@ -46,7 +46,7 @@ def as_python(
         Python source that ends with a newline.
     """
     stages = sorted({0: params, **dict(retunes)}.items())
-    drawn = any(_is_drawn(settings) for _, settings in stages)
+    drawn = any(settings.way is None for _, settings in stages)
     names = ["AutoModelForCausalLM", "AutoTokenizer", "GenerationConfig"] + ["set_seed"] * drawn
     name = info.name if info.source == Source.CACHE else info.path
     blocks = [
@@ -58,10 +58,6 @@ def as_python(
         _table(),
     ]
     return "\n\n".join(blocks) + "\n"
-
-
-def _is_drawn(params: SamplingParams) -> bool:
-    return not params.greedy and params.num_beams == 1
 
 
 def _changes(stages: Stages) -> list[str]:
@@ -175,7 +171,7 @@ _ENDS = ("eos_token_id=ends", "pad_token_id=tokenizer.eos_token_id")
 
 def _choosing(params: SamplingParams) -> list[str]:
     """The arguments of `generate` that say how a token is drawn, or searched for, as source."""
-    drawn = _is_drawn(params)
+    drawn = params.way is None
     settings = [f"do_sample={drawn}"] + (_samplers(params, drawing=True) if drawn else [])
     return settings + [f"num_beams={params.num_beams}"] * (params.num_beams > 1)
 

@@ -24,6 +24,9 @@ _NUMBERS = sorted((name for name in SETTINGS if SETTINGS[name].step), key=lambda
 _HINTS = {**{name: SETTINGS[name].hint or f"{SETTINGS[name].off:g} off" for name in _NUMBERS}, "seed": "empty: new"}
 """The numbers with a field, those that shape the distribution first, and what stands beside each."""
 
+_NOTES = {name: f" ({SETTINGS[name].note})" if SETTINGS[name].note else "" for name in SAMPLERS}
+"""What the help says of each sampler."""
+
 _PRESET = ("do_sample", *(name for name in SAMPLERS if name != "no_repeat_ngram_size"))
 """What must be as in a preset for it to be in force."""
 
@@ -55,11 +58,6 @@ class SettingInput(Field):
         self.value = _written(min(max(value, setting.low), setting.high))
 
 
-def _described_samplers() -> str:
-    notes = {name: SETTINGS[name].note for name in SAMPLERS}
-    return ", ".join(f"{name} ({note})" if note else name for name, note in notes.items())
-
-
 class SamplingPane(VerticalScroll, can_focus=False):
     """Owns the sampling settings of the next run."""
 
@@ -71,7 +69,7 @@ class SamplingPane(VerticalScroll, can_focus=False):
 # Sampling
 
 The model gives every token of its vocabulary a probability; sampling decides which of them may be drawn. They act in \
-this order: {_described_samplers()}. What does \
+this order: {", ".join(map("".join, _NOTES.items()))}. What does \
 nothing beside the others is struck through, and says why: greedy and beam search draw nothing.
 
 Type a number or press up and down; a value out of range is refused at the field and the last good one stays. The \
