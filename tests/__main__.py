@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
             passed["pytest"] = _run("pytest", [*PYTEST, "-m", QUICK, *others])
         case ["--all"]:
             passed["pytest"] = _run("pytest", [*PYTEST, *others])
-            lower = [*PYTEST, *(others or LOWER_LEVEL_TESTS)]
+            lower = [*PYTEST, *LOWER_LEVEL_TESTS, *others]
             passed["pytest with AVX2"] = _run("pytest with AVX2", lower, LOWER_LEVEL)
         case []:
             passed["pytest"] = _run("pytest", [*PYTEST, "-m", USUAL, *others])

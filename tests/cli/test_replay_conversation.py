@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from core.engine.engine import Engine
 from core.history.conversation_file import ConversationFile, Place, run_line, saved_line
 from core.messages.protocol import Event, Generate, RunStarted
@@ -50,6 +52,7 @@ def test_a_conversation_s_runs_come_out_identical(gpt2_folder: Path, tmp_path: P
     assert finished.code == 0
 
 
+@pytest.mark.slow
 def test_a_token_that_the_model_does_not_write_is_found_in_a_conversation(gpt2_folder: Path, tmp_path: Path) -> None:
     path = save(tmp_path, str(gpt2_folder))
     finished = use("replay", str(path), "--json", folder=tmp_path)

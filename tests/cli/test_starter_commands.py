@@ -18,6 +18,7 @@ PAIRS = (
 )
 
 
+@pytest.mark.slow
 def test_the_course_settings_stream_tokens_and_repeat(tmp_path: Path) -> None:
     options = ("--max-new-tokens", "30", "--temperature", "0.8", "--top-k", "50", "--top-p", "0.95", "--json")
     runs = [run("generate", "Once upon a time", *options, "--seed", seed, folder=tmp_path) for seed in ("1", "1", "2")]

@@ -58,6 +58,7 @@ async def test_offline_by_choice_starts_no_process(hub: LocalHub, cache: Path) -
     assert started._child is None
 
 
+@pytest.mark.slow
 async def test_a_network_lost_for_good_keeps_what_has_come(hub: LocalHub, cache: Path) -> None:
     half = len(weights_of(hub)) // 2
     fault = hub.order("/cdn/", hold_after=half, cut_after=half + 1)

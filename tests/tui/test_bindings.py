@@ -284,6 +284,7 @@ def room_of(kind: Kind) -> str:
 
 
 @pytest.mark.parametrize("room", ["panes", "over the panes", "lab"])
+@pytest.mark.slow
 async def test_every_key_does_what_it_is_bound_to(room: str, launch: Launch, monkeypatch: pytest.MonkeyPatch) -> None:
     engine, called, dead = FakeEngine(), Called(monkeypatch), list[str]()
     engine.script = script

@@ -165,6 +165,7 @@ def test_a_killed_app_loses_nothing_that_was_on_the_screen(conversations: Path, 
 
 
 @WAYS
+@pytest.mark.slow
 def test_a_killed_engine_loses_nothing_that_was_on_the_screen_and_runs_go_on(conversations: Path, way: Way) -> None:
     moments = random.Random(8)
     with writing(way.engine) as app:

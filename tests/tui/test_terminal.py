@@ -122,6 +122,7 @@ def test_type_run_stop_kill_the_engine_run_again_and_quit(terminal: Terminal) ->
     assert terminal.wait() == 0
 
 
+@pytest.mark.slow
 def test_a_prompt_and_its_enter_may_come_in_one_burst(terminal: Terminal) -> None:
     terminal.until(lambda text: "ready" in text)
     since = terminal.mark()

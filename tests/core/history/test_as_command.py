@@ -123,6 +123,7 @@ def test_bash_hands_over_hard_stop_strings_unchanged(tmp_path: Path) -> None:
     assert parsed(*call)[1].stop_strings == stops
 
 
+@pytest.mark.slow
 def test_a_real_shell_runs_the_real_command(gpt2_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "nlp-tui").write_text(f'#!/bin/sh\nexec {sys.executable} -P -m tui.cli "$@"\n')
     (tmp_path / "nlp-tui").chmod(0o755)

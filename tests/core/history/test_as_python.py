@@ -127,6 +127,7 @@ def test_the_script_writes_the_greedy_text_and_prints_the_recorded_candidates(
                 assert float(row[2]) == pytest.approx(candidate.prob, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_settings_changed_on_the_way_change_at_the_same_tokens(gpt2_folder: Path) -> None:
     model = str(gpt2_folder)
     plain = engine_run(model, GREEDY)

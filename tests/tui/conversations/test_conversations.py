@@ -127,6 +127,7 @@ async def test_new_and_a_first_prompt_begin_another_conversation(launch: Launch,
     assert len(conversation_paths(conversations)) == 3
 
 
+@pytest.mark.slow
 async def test_a_long_conversation_opens_quickly_and_older_turns_come_when_wanted(
     launch: Launch, conversations: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -249,6 +249,7 @@ def engine_runs(model: str) -> list[KeptRun]:
     return runs
 
 
+@pytest.mark.slow
 def test_replay_takes_what_was_exported_as_json_lines(gpt2_folder: Path, tmp_path: Path) -> None:
     runs = engine_runs(str(gpt2_folder))
     runs[0].ends.clear()

@@ -277,6 +277,7 @@ def test_neither_the_order_nor_a_last_bit_changes_what_is_drawn() -> None:
         assert drawn(nudged, third).item() == entry
 
 
+@pytest.mark.slow
 def test_equally_likely_entries_are_drawn_equally_often() -> None:
     generator, number, entries = generators(11), 20_000, 100
     flat = torch.full((1, entries), 1 / entries)

@@ -388,6 +388,7 @@ class Killed(BaseException):
     """Ends everything, as a signal would."""
 
 
+@pytest.mark.slow
 def test_a_save_that_is_killed_leaves_no_half_model(encoder: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = question(encoder, file, epochs=1)
     old_card = Path(parts(asked)[-1].folder, "README.md").read_text()

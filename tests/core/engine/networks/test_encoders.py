@@ -131,6 +131,7 @@ class _Words(nn.Module):
 
 
 @pytest.mark.starter
+@pytest.mark.slow
 def test_warming_up_imports_what_a_bert_needs() -> None:
     script = """if True:
         import core.engine.engine
