@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.toy.sampler import copy_with_sampler
 
 
+@pytest.mark.slow
 def test_a_sampler_takes_its_setting_and_its_function_alone(tmp_path: Path) -> None:
     copy_with_sampler(tmp_path)
     finished = subprocess.run(

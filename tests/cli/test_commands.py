@@ -92,6 +92,7 @@ def test_tokens_stream_out_and_ctrl_c_ends_a_run_with_what_there_is(long_gpt2_fo
     assert len(done["ids"]) == 1 + len(tokens) < asked_for
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_ends_the_command_quietly(gpt2_folder: Path, tmp_path: Path) -> None:
     command = ("next", PROMPT, "--top", "0", "--json", "--model", str(gpt2_folder))
     with start(*command, folder=tmp_path) as process:

@@ -43,6 +43,7 @@ def save(folder: Path, model: str) -> Path:
     return file.path
 
 
+@pytest.mark.slow
 def test_a_conversation_s_runs_come_out_identical(gpt2_folder: Path, tmp_path: Path) -> None:
     path = save(tmp_path, str(gpt2_folder))
     lines = path.read_bytes().splitlines(keepends=True)

@@ -39,6 +39,7 @@ def test_max_length_is_accepted_as_the_course_uses_it(prompt: str, tmp_path: Pat
     assert finished.stdout.startswith(prompt)
 
 
+@pytest.mark.slow
 def test_similar_answers_from_the_starter(tmp_path: Path) -> None:
     finished = run("similar", "The cat is on the mat", "A feline is sitting on a rug", folder=tmp_path)
     assert finished.code == 0

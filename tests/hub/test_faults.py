@@ -30,6 +30,9 @@ from tests.hub.server import LocalHub, sha256
 # -- too busy ---------------------------------------------------------------------------------------------------------
 
 
+pytestmark = pytest.mark.slow
+
+
 async def test_a_long_wait_is_said_and_not_waited_for(hub: LocalHub, cache: Path) -> None:
     hub.order("/api/", status=429, headers={"Retry-After": "300"}, times=9)
     error = await refusal()

@@ -109,6 +109,7 @@ def test_the_whole_screen_at_120_by_40(snap_compare: SnapCompare, app: NlpTui) -
     assert snap_compare(app, terminal_size=WIDE, run_before=use)
 
 
+@pytest.mark.slow
 def test_each_folded_pane_at_80_by_24(snap_compare: SnapCompare, app: NlpTui) -> None:
     """You should see tabs on top, one whole pane, the prompt below it, status line and footer; nothing cut off.
 

@@ -252,6 +252,7 @@ async def test_without_a_run_it_says_what_to_do(launch: Launch) -> None:
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+@pytest.mark.slow
 def test_the_branches(snap_compare: SnapCompare, app: NlpTui, size: tuple[int, int]) -> None:
     """You should see three rows of a tree with sums, and below it two texts side by side, differences in ‹ ›."""
     engine = app._engine

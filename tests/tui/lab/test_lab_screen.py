@@ -44,6 +44,7 @@ async def test_f6_opens_the_lab_and_escape_leaves_it_as_it_was(launch: Launch) -
         assert pane.text.value == "The [MASK] sat."
 
 
+@pytest.mark.slow
 async def test_every_lab_opens_by_key_and_by_the_palette_s_command() -> None:
     async with opened(FillPane, ANSWER) as (running, _):
         screen = running.app.screen
