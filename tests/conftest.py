@@ -32,8 +32,19 @@ STARTS_THE_APP = {"launch", "snap_compare", "snap_pane"}
 """The fixtures by which a test starts the interface."""
 
 STARTS_PROCESSES = (
-    *("cli", "hub", "training", "core/backends/test_process.py", "test_imports.py", "test_toy_sampler.py"),
+    "cli",
+    "hub",
+    "training",
+    "core/backends/test_process.py",
+    "core/engine/lab",
+    "core/engine/test_given_back.py",
+    "core/engine/test_self_test.py",
+    "core/engine/test_starters.py",
+    "test_imports.py",
+    "test_toy_sampler.py",
+    "tui/models/test_model_download.py",
     "tui/test_kills.py",
+    "tui/test_terminal.py",
 )
 """The folders and files, below this one, whose tests start processes, or take as long."""
 
