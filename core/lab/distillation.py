@@ -127,6 +127,6 @@ class Distilled(Answer):
     teacher_parameters: int
     student_parameters: int
     seconds: float
-    """Spent learning and measuring, earlier parts included."""
+    """Wall-clock time of learning and measuring, earlier parts included."""
     folder: str
     """An ordinary Hugging Face folder; empty when the student was not to be saved."""

@@ -15,6 +15,7 @@ from core.backends.catalogue import BackendKind
 from core.messages.protocol import Generate, Load
 from core.messages.records import Ability, Target
 from tests.toy.backend import WORDS, ToyBackend
+from tests.tui.conftest import until
 from tui.app import NlpTui
 from tui.cli import main
 from tui.lab.screen import LabScreen
@@ -97,11 +98,7 @@ class Elsewhere:
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Let the app run until something is true."""
-        for _ in range(400):
-            if condition():
-                return
-            await self.pilot.pause(0.005)
-        raise AssertionError("never came true")
+        await until(self.pilot, condition)
 
     def line(self, selector: str) -> str:
         """What a line of the screen on top says."""

@@ -32,7 +32,7 @@ _SPLITMIX_FACTORS = (0xBF58476D1CE4E5B9 - 2**64, 0x94D049BB133111EB - 2**64)
 
 _LOWEST = torch.finfo(torch.float32).min
 _SMALLEST = torch.finfo(torch.float32).tiny
-"""A divisor below it is 0 to the kernels, and 0 / 0 is no logit."""
+"""A divisor below it is 0 to the kernels, and 0 / 0 is not a logit."""
 
 
 def penalize_repetition(logits: Tensor, seen_ids: Sequence[int], penalty: float) -> Tensor:

@@ -23,6 +23,7 @@ from core.lab.evaluation import (
 )
 from core.messages.protocol import Answered, Ask, Cancel, Event, Work
 from core.tables.rows import BrokenRow
+from tests.tui.conftest import until
 from tests.tui.lab.conftest import SnapPane
 from tests.tui.lab.lab import opened, questions
 from tui.lab.evaluation.pane import EvaluationPane
@@ -171,9 +172,6 @@ def test_the_pane_at_80_by_24(snap_pane: SnapPane) -> None:
     async def use(pilot: Pilot[None], pane: Any) -> None:
         pane.path.value = "/data/dev.tsv"
         await pilot.press("ctrl+r")
-        for _ in range(100):
-            if "84.12%" in str(pane.result.content):
-                return
-            await pilot.pause(0.005)
+        await until(pilot, lambda: "84.12%" in str(pane.result.content))
 
     assert snap_pane(EvaluationPane, SKIPPED, PROGRESS, ANSWER, use=use)

@@ -164,7 +164,7 @@ def padded(loaded: LoadedEncoder, encoded: dict[str, list[list[int]]], batch: Se
 
 
 def check_numbers(numbers: Tensor, dtype: str) -> None:
-    """Refuse what is no number.
+    """Refuse what is not a number.
 
     Raises:
         EngineError: the model overflowed.
